@@ -1,0 +1,158 @@
+/** The configuration files: `rig.yaml`, `courier.yaml`, `client.yaml`. Paths are relative to the file that names them. */
+import { z } from 'zod';
+import { LocalName, PartyName, RateHz, RigId, TenantId } from './primitives.js';
+import { Recipient } from './grant.js';
+import { Roots } from './trust.js';
+
+const FilePath = z.string().min(1);
+const Channels = z.array(z.int().min(1).max(1024)).min(1).max(8);
+
+/** The simulated analog path of one insert; a real rig has none. */
+export const VirtualPath = z.strictObject({
+  gainDb: z.number().min(-120).max(40).default(0),
+  delayFrames: z.int().min(0).max(1_000_000).default(0),
+  poly: z.array(z.number()).max(9).default([]).meta({ description: 'coefficients of x^2, x^3, … added to x' }),
+  noiseDbfs: z
+    .number()
+    .max(0)
+    .nullable()
+    .default(null)
+    .meta({ description: 'RMS of white noise at the return, dBFS as AES17' }),
+  lowpassHz: z.number().positive().nullable().default(null).meta({ description: 'first-order corner frequency' }),
+  memorySeconds: z
+    .number()
+    .min(0)
+    .max(600)
+    .default(0)
+    .meta({ description: 'time until what it remembers has fallen by 60 dB' }),
+});
+export type VirtualPath = z.infer<typeof VirtualPath>;
+
+export const VirtualInterfaceConfig = z.strictObject({
+  driver: z.literal('virtual'),
+  clock: z.enum(['realtime', 'fast']),
+  rates: z.array(RateHz).min(1),
+  in: z.int().min(1).max(128),
+  out: z.int().min(1).max(128),
+  loopLatencyFrames: z.int().min(0).max(48_000).default(64),
+  bufferFrames: z
+    .int()
+    .min(256)
+    .max(4_194_304)
+    .default(131_072)
+    .meta({ description: 'length of the playback and capture rings' }),
+  crosstalk: z
+    .array(z.strictObject({ from: LocalName, to: LocalName, db: z.number().max(0) }))
+    .default([])
+    .meta({ description: 'what really leaks on the simulated rig, insert to insert' }),
+});
+export type VirtualInterfaceConfig = z.infer<typeof VirtualInterfaceConfig>;
+
+export const InsertConfig = z.strictObject({
+  sends: Channels,
+  returns: Channels,
+  latencyFrames: z.int().min(0).max(1_000_000),
+  memorySeconds: z
+    .number()
+    .min(0)
+    .max(600)
+    .default(0)
+    .meta({ description: 'how long the unit remembers; flushed between tenants' }),
+  path: VirtualPath.optional(),
+});
+export type InsertConfig = z.infer<typeof InsertConfig>;
+
+export const ProcessorConfig = z.strictObject({
+  profile: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
+  insert: LocalName.optional(),
+  port: z.strictObject({ virtual: z.literal(true) }),
+});
+export type ProcessorConfig = z.infer<typeof ProcessorConfig>;
+
+export const Limits = z.strictObject({
+  maxFrames: z
+    .int()
+    .min(1)
+    .default(96_000 * 3600 * 4),
+  maxTailSeconds: z.number().min(0).default(60),
+  maxChain: z.int().min(1).default(8),
+  maxRecipients: z.int().min(1).max(20).default(10),
+  queue: z.int().min(1).default(1000),
+  queuePerDispatcher: z.int().min(1).default(500),
+  queuePerTenant: z.int().min(1).default(200),
+  unacknowledgedPerDispatcher: z.int().min(1).default(20_000),
+  spoolBytes: z
+    .int()
+    .min(1)
+    .default(200 * 2 ** 30),
+  ballastBytes: z
+    .int()
+    .min(0)
+    .default(4 * 2 ** 20)
+    .meta({ description: 'kept on the disk, released when it is full' }),
+});
+export type Limits = z.infer<typeof Limits>;
+
+export const Isolation = z.strictObject({
+  floorDbfs: z.number().max(0).default(-100).meta({ description: 'what may reach another tenant at most' }),
+  quietDbfs: z.number().max(0).default(-90).meta({ description: 'a flushed return is heard to be below this, RMS' }),
+  crosstalk: z
+    .array(z.strictObject({ from: LocalName, to: LocalName, db: z.number().max(0) }))
+    .default([])
+    .meta({
+      description: 'measured crosstalk; a pair that is not listed is not measured and is never shared between tenants',
+    }),
+});
+export type Isolation = z.infer<typeof Isolation>;
+
+export const RigConfig = z.strictObject({
+  rig: RigId,
+  production: z.boolean().default(false),
+  stateDir: FilePath,
+  sockets: z.strictObject({ courier: FilePath, control: FilePath }),
+  keys: z.strictObject({ signing: FilePath, wrapping: FilePath }),
+  journal: z.strictObject({ keyFile: FilePath.optional() }).default({}),
+  trust: z.strictObject({ bundle: FilePath.optional(), roots: Roots }),
+  clock: z.strictObject({ sync: z.enum(['timesyncd', 'adjtimex', 'unchecked']) }),
+  interface: z.discriminatedUnion('driver', [VirtualInterfaceConfig]),
+  inserts: z.record(LocalName, InsertConfig),
+  processors: z.record(LocalName, ProcessorConfig),
+  isolation: Isolation.prefault({}),
+  limits: Limits.prefault({}),
+});
+export type RigConfig = z.infer<typeof RigConfig>;
+
+export const TlsFiles = z.strictObject({ ca: FilePath, cert: FilePath, key: FilePath });
+export type TlsFiles = z.infer<typeof TlsFiles>;
+
+export const BrokerConfig = z.strictObject({ url: z.string().regex(/^mqtts:\/\/[^/]+$/), tls: TlsFiles });
+export type BrokerConfig = z.infer<typeof BrokerConfig>;
+
+export const StoreConfig = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https:\/\/[^/]+$/)
+    .meta({ description: 'an origin; the digest is the path' }),
+  tls: TlsFiles,
+  minBytesPerSecond: z
+    .int()
+    .min(1)
+    .default(64 * 1024),
+  stallSeconds: z.number().positive().default(30),
+});
+export type StoreConfig = z.infer<typeof StoreConfig>;
+
+export const CourierConfig = z.strictObject({ rig: RigId, socket: FilePath, broker: BrokerConfig, store: StoreConfig });
+export type CourierConfig = z.infer<typeof CourierConfig>;
+
+/** What the reference dispatcher needs; it plays the keeper and the tenant too, so it stays on a desk and off servers. */
+export const ClientConfig = z.strictObject({
+  rig: RigId,
+  broker: BrokerConfig,
+  store: StoreConfig,
+  dispatcher: z.strictObject({ name: PartyName, key: FilePath }),
+  keeper: z.strictObject({ name: PartyName, key: FilePath }),
+  tenant: z.strictObject({ id: TenantId, identity: FilePath, recipients: z.array(Recipient).min(1) }),
+  trust: z.strictObject({ bundle: FilePath, roots: Roots }),
+});
+export type ClientConfig = z.infer<typeof ClientConfig>;

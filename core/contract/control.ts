@@ -1,0 +1,43 @@
+/** What a dispatcher may say about its own jobs after the offer, and what a technician may ask for. */
+import { z } from 'zod';
+import { requestClaims } from './envelope.js';
+import { Digest, Uuid } from './primitives.js';
+
+export const CancelPayload = z.strictObject({ ...requestClaims, cancel: z.strictObject({ job: Uuid }) });
+export type CancelPayload = z.infer<typeof CancelPayload>;
+
+/** Acknowledges events; `result` says what the dispatcher read back from the store (`missing` repeats the delivery). */
+export const AckPayload = z.strictObject({
+  ...requestClaims,
+  ack: z.strictObject({
+    events: z.array(Uuid).max(500),
+    result: z
+      .strictObject({
+        job: Uuid,
+        outcome: z.enum(['stored', 'missing']),
+        digest: Digest,
+        bytes: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+      })
+      .optional(),
+  }),
+});
+export type AckPayload = z.infer<typeof AckPayload>;
+
+export const SessionAction = z.enum(['maintenance.enter', 'maintenance.exit']);
+export type SessionAction = z.infer<typeof SessionAction>;
+
+/** One signed request of a technician; the nonce comes from `control.sock` and is good for one use on one connection. */
+export const SessionPayload = z.strictObject({
+  ...requestClaims,
+  session: z.strictObject({
+    nonce: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+    action: SessionAction,
+    reason: z.string().min(3).max(500),
+    seconds: z
+      .int()
+      .min(1)
+      .max(12 * 3600)
+      .meta({ description: 'the session ends by itself after this long' }),
+  }),
+});
+export type SessionPayload = z.infer<typeof SessionPayload>;

@@ -1,0 +1,40 @@
+/** Waiting that can be aborted. Deadlines use the monotonic clock (performance.now), never the wall clock. */
+
+/** Resolves after `ms`, or rejects with the signal's reason. The timer does not keep the process alive when `unref` is set. */
+export function delay(ms: number, signal?: AbortSignal, options: { unref?: boolean } = {}): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const timer = setTimeout(done, ms);
+    if (options.unref) timer.unref();
+    function done(): void {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }
+    function stop(): void {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    }
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/** Rejects with the error that `late` makes when `promise` has not settled within `ms`. */
+export async function within<T>(ms: number, promise: Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(late()), ms);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Exponential back-off with full jitter: attempt 0, 1, 2 … to milliseconds between half of the step and the step. */
+export function backoffMs(attempt: number, baseMs: number, maxMs: number): number {
+  const step = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
+  return step / 2 + Math.random() * (step / 2);
+}

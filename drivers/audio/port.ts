@@ -1,0 +1,100 @@
+/**
+ * The port of the audio interface. Everything is addressed in frames since the stream began.
+ *
+ * Samples are interleaved, left-justified int32 of which the top 24 bits are exact. Playback is a ring that is zero wherever nobody
+ * wrote, and zeroed behind the hardware; what must be there is declared with `arm`, so that a missing frame is a fault. Capture frame
+ * n belongs to playback frame n - L, with L constant for the life of the stream. No implementation converts, dithers or resamples.
+ * A fault is delivered before any frame past the gap can be read, and nothing recovers by itself. Channels count from 1.
+ */
+
+export interface DeviceInfo {
+  /** What `claim` takes, for instance `hw:CARD=Interface,DEV=0`. */
+  name: string;
+  description: string;
+  inChannels: number;
+  outChannels: number;
+}
+
+export interface ClaimProof {
+  /** True when the exclusive hold was shown, not only assumed. */
+  exclusive: boolean;
+  device: string;
+  detail: string;
+}
+
+export type ClaimState = 'idle' | 'running' | 'faulted' | 'lost' | 'closed';
+
+export interface StreamRequest {
+  rate: number;
+  inChannels: number;
+  outChannels: number;
+  format: 'S32_LE' | 'S24_3LE';
+  periodFrames: number;
+  periods: number;
+}
+
+export interface Granted extends StreamRequest {
+  startedAtNs: bigint;
+  /** L: capture frame n belongs to playback frame n - L. Null where the driver cannot know it and it has to be measured. */
+  loopLatencyFrames: number | null;
+  /** How far ahead of `played` the ring takes samples. */
+  ringFrames: number;
+  clock: 'realtime' | 'fast' | 'hardware';
+}
+
+export interface Position {
+  captured: number;
+  played: number;
+  /** The first frame that a write can still reach. */
+  earliestWrite: number;
+  monotonicNs: bigint;
+}
+
+export interface Tally {
+  captured: number;
+  played: number;
+  xruns: number;
+  starved: number;
+  dropped: number;
+}
+
+export type FaultKind = 'xrun-in' | 'xrun-out' | 'starved' | 'dropped' | 'stalled' | 'lost' | 'claim-lost';
+
+export interface Fault {
+  kind: FaultKind;
+  /** First frame concerned: of playback for xrun-out and starved, of capture for xrun-in and dropped. */
+  atFrame: number | null;
+  frames: number | null;
+  monotonicNs: bigint;
+}
+
+export interface AudioInterface {
+  list(): Promise<DeviceInfo[]>;
+  /** @throws OutboardError audio.busy | audio.gone | audio.denied */
+  claim(options: { playback: string; capture: string }): Promise<Claim>;
+}
+
+export interface Claim {
+  readonly proof: ClaimProof;
+  readonly state: ClaimState;
+  /** (Re)configures and starts the stream at frame 0. @throws OutboardError audio.format */
+  start(request: StreamRequest): Promise<Granted>;
+  /** Frames [from, to) of these channels must have been written when they are due. */
+  arm(range: { channels: number[]; from: number; to: number }): void;
+  /** Takes back what `arm` declared from `from` on (an aborted take). */
+  disarm(range: { channels: number[]; from: number }): void;
+  /**
+   * Puts a block of `channelCount` interleaved channels into the ring, beginning with `firstChannel`. Not before `earliestWrite`
+   * (that is a fault: starved) and not beyond `played + ringFrames` (RangeError: the caller counts).
+   */
+  write(atFrame: number, firstChannel: number, channelCount: number, block: Int32Array): void;
+  /** Copies captured frames of all channels; returns how many frames. Never blocks. */
+  read(into: Int32Array): number;
+  position(): Position;
+  stop(options: { drain: boolean }): Promise<Tally>;
+  /** Within 500 ms, also after an unplug; may be called twice. */
+  close(): Promise<void>;
+  verifyClaim(): Promise<ClaimProof>;
+  /** Returns the function that removes the listener. */
+  onFault(listener: (fault: Fault) => void): () => void;
+}
