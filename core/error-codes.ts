@@ -107,6 +107,10 @@ export const ERRORS = {
     advice: "Free space on the spool's disk; the job can be offered again with a new jti.",
   },
   'rig.unreachable': { exit: UNAVAILABLE, advice: 'Start outboardd, or name its socket with --socket.' },
+  'rig.answer': {
+    exit: SOFTWARE,
+    advice: 'The rig answered something that its local API does not know. Run the same version of all processes.',
+  },
 
   'source.digest': { exit: DATA, advice: 'The stored source is not what the grant names. Upload it again.' },
   'source.size': { exit: DATA, advice: 'The stored source has another size than the grant names. Upload it again.' },
@@ -161,6 +165,10 @@ export const ERRORS = {
   'audio.denied': { exit: NOPERM, advice: "Give the daemon's user access to the sound devices." },
   'audio.format': { exit: CONFIG, advice: 'Choose a rate, width and channel count that the interface runs.' },
   'audio.late': { exit: IOERR, advice: 'Samples arrived after their time. The host is too slow or was stopped.' },
+  'audio.latency': {
+    exit: CONFIG,
+    advice: 'The driver does not know its loop latency at this rate. Measure it, or run the sync channel.',
+  },
   'audio.closed': { exit: SOFTWARE, advice: 'The interface was closed while it was in use.' },
 
   'processor.identity': {

@@ -113,7 +113,7 @@ export const RigConfig = z.strictObject({
   keys: z.strictObject({ signing: FilePath, wrapping: FilePath }),
   journal: z.strictObject({ keyFile: FilePath.optional() }).default({}),
   trust: z.strictObject({ bundle: FilePath.optional(), roots: Roots }),
-  clock: z.strictObject({ sync: z.enum(['timesyncd', 'adjtimex', 'unchecked']) }),
+  clock: z.strictObject({ sync: z.enum(['timesyncd', 'unchecked']) }),
   interface: z.discriminatedUnion('driver', [VirtualInterfaceConfig]),
   inserts: z.record(LocalName, InsertConfig),
   processors: z.record(LocalName, ProcessorConfig),

@@ -22,6 +22,11 @@ export interface ClaimProof {
   detail: string;
 }
 
+/**
+ * `starved` and `dropped` leave the stream running: frame numbers go on and L stays. After `xrun-in`, `xrun-out`, `stalled` and
+ * `claim-lost` the stream stands (`faulted`): what was captured before can still be read, and only `start` makes a new one. After
+ * `lost` (unplugged) nothing but `stop` and `close` is left.
+ */
 export type ClaimState = 'idle' | 'running' | 'faulted' | 'lost' | 'closed';
 
 export interface StreamRequest {
@@ -88,7 +93,10 @@ export interface Claim {
    * (that is a fault: starved) and not beyond `played + ringFrames` (RangeError: the caller counts).
    */
   write(atFrame: number, firstChannel: number, channelCount: number, block: Int32Array): void;
-  /** Copies captured frames of all channels; returns how many frames. Never blocks. */
+  /**
+   * Copies captured frames of all channels; returns how many frames. Never blocks. One call never reaches across a gap (`dropped`):
+   * the frame after the gap is the first of a later call.
+   */
   read(into: Int32Array): number;
   position(): Position;
   stop(options: { drain: boolean }): Promise<Tally>;

@@ -1,0 +1,91 @@
+/** From a configuration to the parts of a rig: keys from their files, the interface and the processors that the configuration names. */
+import type { webcrypto } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { importJWK } from 'jose';
+import { loadSigner, readPrivateJwk } from '../../certs/keys.js';
+import { OutboardError } from '../../core/errors.js';
+import { createVirtualInterface } from '../../drivers/audio/virtual.js';
+import { VirtualAnalog } from '../../drivers/audio/virtual-analog.js';
+import { loadProfiles } from '../../drivers/processors/profile.js';
+import { createUnit } from '../../drivers/processors/unit.js';
+import { createVirtualTransport } from '../../drivers/processors/virtual-unit.js';
+import type { Logger } from '../log.js';
+import type { LoadedRigConfig } from '../rig-config.js';
+import type { RigOptions } from './rig.js';
+
+export interface Surroundings {
+  log: Logger;
+  version: string;
+  /** $CREDENTIALS_DIRECTORY of the service manager, where there is one. */
+  credentialsDirectory: string | undefined;
+  /** Sockets that the service manager opened, by name: `courier`, `control`. */
+  inherited: Record<string, number>;
+  onIndeterminate(error: OutboardError): void;
+}
+
+const VIRTUAL_DEVICE = 'hw:CARD=Virtual,DEV=0';
+
+/** @throws OutboardError config.key | config.unreadable | profile.* */
+export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings): Promise<RigOptions> {
+  const { config, resolve } = loaded;
+  const { log } = around;
+  const signingJwk = await readPrivateJwk(resolve(config.keys.signing), 'Ed25519');
+  const wrappingJwk = await readPrivateJwk(resolve(config.keys.wrapping), 'X25519');
+  const profiles = await loadProfiles();
+  for (const [name, processor] of Object.entries(config.processors))
+    if (!profiles.has(processor.profile))
+      throw new OutboardError(
+        'profile.unknown',
+        `${loaded.file}: processors.${name}.profile: there is no profile ${processor.profile}`,
+      );
+  const analog = new VirtualAnalog(config.inserts, config.interface.crosstalk);
+  const { courier, control } = config.sockets;
+  return {
+    config,
+    stateDir: resolve(config.stateDir),
+    journalKey: await journalKey(loaded, around.credentialsDirectory),
+    wrappingKey: (await importJWK({ ...wrappingJwk, ext: false }, 'ECDH-ES+A256KW')) as webcrypto.CryptoKey,
+    signer: await loadSigner(config.rig, signingJwk),
+    initialTrust: config.trust.bundle ? await readFile(resolve(config.trust.bundle), 'utf8').catch(() => null) : null,
+    audio: createVirtualInterface(config.interface, analog),
+    device: VIRTUAL_DEVICE,
+    profiles,
+    makeUnit: (name, profile, insert) => {
+      const modifier = insert === undefined ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
+      return createUnit({ name, profile, transport: createVirtualTransport(profile, modifier), logger: log });
+    },
+    listeners: {
+      courier: listener(around.inherited['courier'], resolve(courier)),
+      control: listener(around.inherited['control'], resolve(control)),
+    },
+    version: around.version,
+    log,
+    onIndeterminate: around.onIndeterminate,
+  };
+}
+
+function listener(fd: number | undefined, path: string): { fd: number } | { path: string } {
+  return fd === undefined ? { path } : { fd };
+}
+
+/** 32 raw bytes from the service manager's credentials, or from the configured file. */
+async function journalKey(loaded: LoadedRigConfig, credentials: string | undefined): Promise<Buffer> {
+  const { config, resolve, file } = loaded;
+  const path = credentials
+    ? join(credentials, 'journal.key')
+    : config.journal.keyFile
+      ? resolve(config.journal.keyFile)
+      : undefined;
+  if (!path)
+    throw new OutboardError('config.key', `${file}: journal.keyFile is not set and there is no credential journal.key`);
+  let key: Buffer;
+  try {
+    key = await readFile(path);
+  } catch (cause) {
+    throw new OutboardError('config.key', `the journal key ${path} cannot be read`, { cause });
+  }
+  if (key.length !== 32)
+    throw new OutboardError('config.key', `the journal key ${path} has ${key.length} bytes, not 32`);
+  return key;
+}

@@ -1,0 +1,105 @@
+/** The signed state and health that stand retained at the broker: said anew every 30 s and at each change, numbered over restarts. */
+
+import type { Signer } from '../../certs/keys.js';
+import {
+  type HealthPayload,
+  STATE_INTERVAL_SECONDS,
+  STATE_TTL_SECONDS,
+  type StatePayload,
+} from '../../core/contract/index.js';
+import { nowSeconds } from '../../core/units.js';
+import type { Journal } from './journal/journal.js';
+import { Waiters } from './waiters.js';
+
+/** Changes closer together than this are said once. */
+const SETTLE_MS = 250;
+
+export interface BroadcastOptions {
+  rig: string;
+  journal: Journal;
+  signer: Signer;
+  state(): StatePayload['state'];
+  health(): Promise<HealthPayload['health'][]>;
+}
+
+interface Said {
+  seq: number;
+  state: string;
+  health: { subsystem: string; token: string }[];
+}
+
+export class Broadcast {
+  readonly #o: BroadcastOptions;
+  readonly #waiters = new Waiters();
+  #said: Said | undefined;
+  #interval: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  #saying: Promise<void> = Promise.resolve();
+
+  constructor(options: BroadcastOptions) {
+    this.#o = options;
+  }
+
+  async start(): Promise<void> {
+    this.#interval = setInterval(() => this.#queue(), STATE_INTERVAL_SECONDS * 1000);
+    this.#queue();
+    await this.#saying;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#interval);
+    clearTimeout(this.#settling);
+    this.#queue();
+    await this.#saying;
+    this.#waiters.wake();
+  }
+
+  /** The health of this moment. */
+  health(): Promise<HealthPayload['health'][]> {
+    return this.#o.health();
+  }
+
+  /** Something that the state or the health shows has changed. */
+  changed(): void {
+    this.#settling ??= setTimeout(() => {
+      this.#settling = undefined;
+      this.#queue();
+    }, SETTLE_MS);
+  }
+
+  #queue(): void {
+    this.#saying = this.#saying.then(() => this.#say()).catch(() => undefined);
+  }
+
+  async #say(): Promise<void> {
+    const { journal, signer, rig } = this.#o;
+    const seq = journal.db.commit('state.seq', () => {
+      const next = Number(journal.meta('state.seq') ?? 0) + 1;
+      journal.setMeta('state.seq', String(next));
+      return next;
+    });
+    const common = { iss: rig, iat: nowSeconds(), seq, ttl: STATE_TTL_SECONDS };
+    const health = await this.#o.health();
+    const state: StatePayload = { ...common, state: this.#o.state() };
+    this.#said = {
+      seq,
+      state: await signer.sign('state', state),
+      health: await Promise.all(
+        health.map(async (entry) => ({
+          subsystem: entry.subsystem,
+          token: await signer.sign('state', { ...common, health: entry }),
+        })),
+      ),
+    };
+    this.#waiters.wake();
+  }
+
+  /** The newest documents, once their number is above `after`. */
+  async take(after: number, waitMs: number, signal: AbortSignal): Promise<Said> {
+    const until = performance.now() + waitMs;
+    while ((!this.#said || this.#said.seq <= after) && performance.now() < until && !signal.aborted)
+      await this.#waiters.wait(until - performance.now(), signal);
+    await this.#saying;
+    return this.#said!;
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * The engine: one running stream on a claimed interface, and the takes that roll in it. It knows only the port.
+ *
+ * A service loop writes every take's samples into the playback ring as far ahead as the ring allows and hands each take its slice of
+ * what was captured. With a fast clock time moves only over samples that are there, so takes wait for their sinks; with a real clock
+ * nothing waits, and what comes too late spoils the take. A fault of the stream spoils the takes that it touched and no others. The
+ * engine never restarts a stream by itself.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OutboardError } from '../../../core/errors.js';
+import { secondsToFrames } from '../../../core/units.js';
+import type { Claim, Fault, Granted } from '../../../drivers/audio/port.js';
+import type { Logger } from '../../log.js';
+import { CaptureReader } from './capture-reader.js';
+import { checkTake } from './check-take.js';
+import { endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
+import { RmsSink, SilentSource } from './flush.js';
+import { BLOCK_FRAMES } from './lane.js';
+import type { FlushReport, FlushSpec, Take, TakeSpec } from './spec.js';
+import { type StreamOptions, streamFor } from './stream.js';
+import { RollingTake, type Stream } from './take.js';
+
+export type * from './spec.js';
+
+export interface EngineOptions {
+  claim: Claim;
+  inChannels: number;
+  outChannels: number;
+  logger: Logger;
+  /** How the device is driven; 32-bit words and four periods of 256 frames when absent. */
+  stream?: StreamOptions;
+}
+
+/** Between two looks at a stream in which something rolls but nothing can be done now. */
+const POLL_MS = { fast: 1, realtime: 10, hardware: 10 } as const;
+const LONGEST_IDLE_MS = 250;
+const LONGEST_RAMP_MS = 250;
+
+export class Engine {
+  readonly #o: EngineOptions;
+  readonly #takes = new Set<RollingTake>();
+  readonly #listeners = new Set<(fault: Fault) => void>();
+  /** Per send channel, the frame from which on an ended take has left it silent. */
+  readonly #quietFrom = new Map<number, number>();
+  #state: 'stopped' | 'running' | 'faulted' = 'stopped';
+  #stream: Stream | null = null;
+  #granted: Granted | null = null;
+  #capture: CaptureReader | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #immediate: NodeJS.Immediate | null = null;
+  #removeListener: (() => void) | null = null;
+  /** Faults that came while samples were being moved: they are settled before the next sample is. */
+  #pendingFaults: Fault[] = [];
+  #servicing = false;
+  #turning: Promise<void> = Promise.resolve();
+
+  constructor(options: EngineOptions) {
+    this.#o = options;
+  }
+
+  get state(): 'stopped' | 'running' | 'faulted' {
+    return this.#state;
+  }
+
+  /** What the interface granted; null when no stream runs. */
+  get granted(): Granted | null {
+    return this.#granted;
+  }
+
+  /** Hz; null when no stream runs. */
+  get rate(): number | null {
+    return this.#granted?.rate ?? null;
+  }
+
+  /** Takes that wait or roll. */
+  get takes(): number {
+    return this.#takes.size;
+  }
+
+  /**
+   * Starts the stream, or restarts it when it runs at another rate or has had a fault. Does nothing when it runs as asked.
+   * @param o.loopLatencyFrames measured loop latency, for a driver that does not know it
+   * @throws OutboardError audio.format, audio.latency
+   */
+  start(o: { rate: number; loopLatencyFrames?: number }): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state === 'running' && this.rate === o.rate) return;
+      await this.#stop('the stream is started anew');
+      const { claim } = this.#o;
+      this.#removeListener = claim.onFault((fault) => this.#hear(fault));
+      try {
+        const { granted, stream } = await streamFor(this.#o, o);
+        this.#granted = granted;
+        this.#stream = stream;
+      } catch (error) {
+        this.#removeListener();
+        this.#removeListener = null;
+        throw error;
+      }
+      this.#capture = new CaptureReader(claim, this.#o.inChannels);
+      this.#quietFrom.clear();
+      this.#pendingFaults = [];
+      this.#state = 'running';
+      this.#wake();
+    });
+  }
+
+  /** Ends all takes, lets their ramps be played and stops the stream. May be called twice. */
+  stop(): Promise<void> {
+    return this.#inTurn(() => this.#stop('the engine stops'));
+  }
+
+  /**
+   * Starts a take as soon as its source has something to play.
+   * @throws OutboardError audio.closed when no stream runs; RangeError for a spec that no stream can play, or that uses a channel
+   * which another take holds
+   */
+  roll(spec: TakeSpec): Take {
+    return this.#enter(spec, spec.channels);
+  }
+
+  /** Plays silence over an insert and measures what it still gives back, while other takes roll. Errors as those of a take. */
+  async flush(spec: FlushSpec): Promise<FlushReport> {
+    const rate = this.#running().stream.rate;
+    const regionFrames = Math.max(1, secondsToFrames(spec.seconds, rate));
+    const tailFrames = secondsToFrames(spec.listenSeconds, rate);
+    if (tailFrames < 1) throw new RangeError(`listening for ${spec.listenSeconds} s hears nothing`);
+    const sink = new RmsSink(spec.returns.length, regionFrames);
+    const { sends, returns, signal } = spec;
+    const take = this.#enter(
+      {
+        channels: sends.length,
+        hops: [{ insert: 'flush', sends, returns, latencyFrames: 0, driveDb: 0 }],
+        source: new SilentSource(sends.length),
+        sink,
+        regionFrames,
+        tailFrames,
+        sourceStartFrame: 0,
+        ...(signal ? { signal } : {}),
+      },
+      returns.length,
+    );
+    await take.done;
+    return { rmsDbfs: sink.rmsDbfs };
+  }
+
+  /** Hears every fault of the stream, also while nothing rolls. Returns the function that removes the listener. */
+  onFault(listener: (fault: Fault) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #enter(spec: TakeSpec, returnChannels: number): RollingTake {
+    const { stream } = this.#running();
+    checkTake(
+      spec,
+      this.#o,
+      returnChannels,
+      [...this.#takes].map((take) => take.spec),
+    );
+    const take = new RollingTake(spec, stream, (over) => this.#leave(over));
+    if (take.over) return take;
+    this.#takes.add(take);
+    const enough = stream.timePasses ? Math.round(stream.rate / 4) : BLOCK_FRAMES;
+    spec.source.ready(Math.min(enough, spec.regionFrames)).then(
+      () => this.#place(take),
+      (error: unknown) => take.fail(error),
+    );
+    return take;
+  }
+
+  /** Chooses the take's place and fills the ring in the same turn, before time can pass. */
+  #place(take: RollingTake): void {
+    if (take.over || this.#state !== 'running') return;
+    this.#moveSamples(() => {
+      const { claim, marginFrames } = this.#stream!;
+      const position = claim.position();
+      this.#settleFaults();
+      if (take.over) return;
+      const sends = take.spec.hops.flatMap((hop) => hop.sends);
+      const quiet = Math.max(...sends.map((channel) => this.#quietFrom.get(channel) ?? 0));
+      take.begin(Math.max(position.earliestWrite + marginFrames, quiet), position.monotonicNs);
+      take.play(position.earliestWrite, this.#limit(position.played));
+    });
+    this.#wake();
+  }
+
+  #leave(take: RollingTake): void {
+    this.#takes.delete(take);
+    for (const hop of take.spec.hops) for (const channel of hop.sends) this.#quietFrom.set(channel, take.quietFrom);
+  }
+
+  /** How far takes may write now. A fast clock also waits for what was captured, so that no capture ring can run over. */
+  #limit(played: number): number {
+    const { aheadFrames, timePasses } = this.#stream!;
+    return (timePasses ? played : Math.min(played, this.#capture!.at)) + aheadFrames;
+  }
+
+  #service(): void {
+    if (this.#state !== 'running') return;
+    let moved = 0;
+    this.#moveSamples(() => {
+      const position = this.#stream!.claim.position();
+      this.#settleFaults();
+      const limit = this.#limit(position.played);
+      for (const take of [...this.#takes]) moved += take.play(position.earliestWrite, limit);
+      moved += this.#distribute();
+    });
+    this.#schedule(moved);
+  }
+
+  #distribute(): number {
+    const { timePasses, aheadFrames } = this.#stream!;
+    let frames = 0;
+    while (frames < aheadFrames && this.#state === 'running') {
+      if (!timePasses && [...this.#takes].some((take) => take.rolling && !take.room)) break;
+      const read = this.#capture!.read();
+      // The port tells a fault before it gives a frame past the gap.
+      this.#settleFaults();
+      if (read === 0 || this.#state !== 'running') break;
+      this.#capture!.deliver(read, (block, first, count, at) => {
+        for (const take of [...this.#takes]) take.capture(block, first, count, at);
+      });
+      frames += read;
+    }
+    return frames;
+  }
+
+  #moveSamples(work: () => void): void {
+    this.#servicing = true;
+    try {
+      work();
+      this.#settleFaults();
+    } catch (error) {
+      this.#collapse(error);
+    } finally {
+      this.#servicing = false;
+    }
+  }
+
+  #hear(fault: Fault): void {
+    this.#pendingFaults.push(fault);
+    if (!this.#servicing) this.#moveSamples(() => {});
+  }
+
+  #settleFaults(): void {
+    for (let fault = this.#pendingFaults.shift(); fault; fault = this.#pendingFaults.shift()) this.#settle(fault);
+  }
+
+  #settle(fault: Fault): void {
+    const { kind, atFrame, frames } = fault;
+    this.#o.logger.warn({ kind, atFrame, frames }, 'fault of the audio stream');
+    // The count of captured frames holds only when the gap's place and length are known before it is read over.
+    const counted = !isCaptureFault(fault) || (this.#capture?.skip(atFrame, frames) ?? false);
+    const ended = endsStream(fault) || !counted || this.#o.claim.state !== 'running';
+    const rolling = [...this.#takes].filter((take) => take.rolling);
+    if (ended) this.#collapse(spoiled([fault]));
+    else for (const take of touchedBy(fault, rolling)) take.fail(spoiled([fault]));
+    for (const listener of [...this.#listeners]) listener(fault);
+  }
+
+  /** The stream is no more: nothing that rolls or waits can go on. */
+  #collapse(error: unknown): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'faulted';
+    this.#rest();
+    for (const take of [...this.#takes]) take.fail(error);
+    if (!(error instanceof OutboardError)) this.#o.logger.error({ err: error }, 'the audio stream broke off');
+  }
+
+  #wake(): void {
+    if (this.#state !== 'running' || this.#immediate) return;
+    this.#rest();
+    this.#immediate = setImmediate(() => {
+      this.#immediate = null;
+      this.#service();
+    });
+  }
+
+  #schedule(moved: number): void {
+    if (this.#state !== 'running' || this.#immediate) return;
+    const { timePasses, rate } = this.#stream!;
+    const granted = this.#granted!;
+    // With a real clock a few new frames are there at every look: that alone is no reason to look again at once.
+    if (this.#takes.size > 0 && moved >= (timePasses ? BLOCK_FRAMES : 1)) return this.#wake();
+    // A stream that runs over while nothing rolls would lose count of its frames.
+    const idleMs = Math.min(LONGEST_IDLE_MS, (250 * granted.ringFrames) / rate);
+    if (this.#takes.size === 0 && !timePasses) return this.#rest();
+    this.#rest();
+    this.#timer = setTimeout(() => this.#service(), this.#takes.size > 0 ? POLL_MS[granted.clock] : idleMs);
+  }
+
+  #rest(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    if (this.#immediate) clearImmediate(this.#immediate);
+    this.#timer = null;
+    this.#immediate = null;
+  }
+
+  async #stop(reason: string): Promise<void> {
+    if (this.#state === 'stopped') return;
+    for (const take of [...this.#takes]) take.abort(reason);
+    await this.#rampsPlayed();
+    this.#rest();
+    this.#state = 'stopped';
+    this.#stream = null;
+    this.#granted = null;
+    this.#capture = null;
+    const { claim, logger } = this.#o;
+    if (claim.state === 'running' || claim.state === 'faulted') {
+      const tally = await claim.stop({ drain: false });
+      logger.debug({ tally }, 'the audio stream was stopped');
+    }
+    this.#removeListener?.();
+    this.#removeListener = null;
+  }
+
+  /** Waits until aborted takes have faded out, where time passes at all. */
+  async #rampsPlayed(): Promise<void> {
+    const { claim } = this.#o;
+    if (!this.#stream?.timePasses || this.#quietFrom.size === 0) return;
+    const quiet = Math.max(...this.#quietFrom.values());
+    const deadline = performance.now() + LONGEST_RAMP_MS;
+    while (this.#state === 'running' && claim.state === 'running' && performance.now() < deadline) {
+      if (claim.position().played >= quiet) return;
+      await sleep(2);
+    }
+  }
+
+  #running(): { stream: Stream } {
+    if (this.#state === 'running' && this.#stream) return { stream: this.#stream };
+    throw new OutboardError('audio.closed', `no stream runs: the engine is ${this.#state}`);
+  }
+
+  /** Starting and stopping wait for each other. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turning.then(work, work);
+    this.#turning = turn.catch(() => {});
+    return turn;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Reads a region of a source ahead of its playback. The reader waits (for a disk, for a worker that decrypts); the engine never does,
+ * so between them stands a buffer of bounded length.
+ */
+import { OutboardError } from '../../../core/errors.js';
+import type { SampleSource } from './spec.js';
+
+/** What a WAV reader is to the engine. Blocks are interleaved Float64, full scale 1.0; null is the end. */
+export interface FrameReader {
+  read(maxFrames: number): Promise<Float64Array | null>;
+  skip(frames: number): Promise<unknown>;
+}
+
+export interface PrefetchOptions {
+  reader: FrameReader;
+  channels: number;
+  encodingBits: number | 'float';
+  /** The part of the source that is played. */
+  region: { start: number; frames: number };
+  /** How many frames are read ahead at most (and one block of the reader). */
+  lookAheadFrames: number;
+}
+
+const CHUNK_FRAMES = 16_384;
+
+export class PrefetchSource implements SampleSource {
+  readonly encodingBits: number | 'float';
+  readonly #o: PrefetchOptions;
+  readonly #blocks: Float64Array[] = [];
+  #buffered = 0;
+  /** Frames of the region that were not asked for yet. */
+  #remaining: number;
+  #filling: Promise<void> | null = null;
+  #skipped = false;
+  #stopped = false;
+  #failure: { error: unknown } | null = null;
+  #waiting: { frames: number; resolve: () => void; reject: (error: unknown) => void }[] = [];
+
+  constructor(options: PrefetchOptions) {
+    this.#o = options;
+    this.encodingBits = options.encodingBits;
+    this.#remaining = options.region.frames;
+  }
+
+  get ended(): boolean {
+    return this.#buffered === 0 && this.#remaining === 0;
+  }
+
+  /** Frames that can be read now. */
+  get bufferedFrames(): number {
+    return this.#buffered;
+  }
+
+  read(maxFrames: number): Float64Array | null {
+    const head = this.#blocks[0];
+    if (!head) {
+      if (this.#failure) throw this.#failure.error;
+      this.#fill();
+      return null;
+    }
+    const { channels } = this.#o;
+    const frames = Math.min(maxFrames, head.length / channels);
+    if (frames * channels === head.length) this.#blocks.shift();
+    else this.#blocks[0] = head.subarray(frames * channels);
+    this.#buffered -= frames;
+    this.#fill();
+    return head.subarray(0, frames * channels);
+  }
+
+  ready(minFrames: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ frames: minFrames, resolve, reject });
+      this.#fill();
+      this.#wake();
+    });
+  }
+
+  /** Reads no further and forgets what is buffered. The reader is the caller's to close. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#failure ??= { error: new OutboardError('take.aborted', 'the source was stopped') };
+    this.#blocks.length = 0;
+    this.#buffered = 0;
+    this.#wake();
+  }
+
+  #fill(): void {
+    if (this.#filling || !this.#hungry()) return;
+    this.#filling = this.#readOn()
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#filling = null;
+        this.#wake();
+      });
+  }
+
+  #hungry(): boolean {
+    return !this.#stopped && !this.#failure && this.#remaining > 0 && this.#buffered < this.#o.lookAheadFrames;
+  }
+
+  async #readOn(): Promise<void> {
+    const { reader, region, channels } = this.#o;
+    if (!this.#skipped) {
+      this.#skipped = true;
+      if (region.start > 0) await reader.skip(region.start);
+    }
+    while (this.#hungry()) {
+      const block = await reader.read(Math.min(CHUNK_FRAMES, this.#remaining));
+      if (this.#stopped) return;
+      if (block === null) {
+        const missing = `the source ended ${this.#remaining} frames before the end of the region`;
+        throw new OutboardError('wav.truncated', missing, { details: { missingFrames: this.#remaining } });
+      }
+      const frames = Math.min(block.length / channels, this.#remaining);
+      if (frames === 0) continue;
+      this.#blocks.push(block.subarray(0, frames * channels));
+      this.#buffered += frames;
+      this.#remaining -= frames;
+      this.#wake();
+    }
+  }
+
+  #wake(): void {
+    const complete = this.#remaining === 0 || this.#buffered >= this.#o.lookAheadFrames;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wish of waiting) {
+      if (complete || this.#buffered >= wish.frames) wish.resolve();
+      else if (this.#failure) wish.reject(this.#failure.error);
+      else this.#waiting.push(wish);
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * From a source's numbers to the interface's words: Float64 (full scale 1.0) to left-justified int32 with 24 exact bits.
+ *
+ * A source of at most 24 bits at a gain of exactly 0 dB is carried over bit for bit. Everything else is reduced to 24 bits with TPDF
+ * dither; the declared encoding decides, not the samples. A sample that is over full scale (above 1 - 2^-23 after the gain, or below
+ * -1) is an error with its place, never a clamped sample. Dither alone is not refused: where it would carry a legal sample past the
+ * last step, that sample is rounded without it.
+ */
+import { dbToRatio } from '../../../core/units.js';
+import { TriangularDither } from './dither.js';
+
+/** The ends of a 24-bit converter. */
+export const MAX_INT24 = 0x7fffff;
+export const MIN_INT24 = -0x800000;
+const STEPS = 2 ** 23;
+
+/** Where in a block a sample was found that no converter can play. `frame` counts from the block's start, `channel` from 1. */
+export class OverFullScale extends Error {
+  readonly frame: number;
+  readonly channel: number;
+  readonly value: number;
+
+  constructor(frame: number, channel: number, value: number) {
+    super(`sample ${value} is over full scale`);
+    this.frame = frame;
+    this.channel = channel;
+    this.value = value;
+  }
+}
+
+export class Quantizer {
+  readonly channels: number;
+  /** True when words are shortened: the encoding has more than 24 bits, or the gain is not 0 dB. */
+  readonly dithered: boolean;
+  readonly #ratio: number;
+  readonly #dither: TriangularDither;
+
+  constructor(o: { channels: number; gainDb: number; sourceBits: number | 'float'; dither?: TriangularDither }) {
+    this.channels = o.channels;
+    this.dithered = o.gainDb !== 0 || o.sourceBits === 'float' || o.sourceBits > 24;
+    this.#ratio = o.gainDb === 0 ? 1 : dbToRatio(o.gainDb);
+    this.#dither = o.dither ?? new TriangularDither();
+  }
+
+  /**
+   * Fills `into` with as many samples as `source` has (interleaved).
+   * @throws OverFullScale also for what is not a number.
+   */
+  quantize(source: Float64Array, into: Int32Array): void {
+    if (this.dithered) this.#shorten(source, into);
+    else this.#carry(source, into);
+  }
+
+  #carry(source: Float64Array, into: Int32Array): void {
+    for (let i = 0; i < source.length; i++) {
+      const steps = source[i]! * STEPS;
+      if (!(steps <= MAX_INT24 && steps >= MIN_INT24)) this.#refuse(i, source[i]!);
+      into[i] = steps << 8;
+    }
+  }
+
+  #shorten(source: Float64Array, into: Int32Array): void {
+    const scale = STEPS * this.#ratio;
+    const dither = this.#dither;
+    for (let i = 0; i < source.length; i++) {
+      const steps = source[i]! * scale;
+      if (!(steps <= MAX_INT24 && steps >= MIN_INT24)) this.#refuse(i, source[i]! * this.#ratio);
+      let word = Math.floor(steps + dither.next() + 0.5);
+      if (word > MAX_INT24 || word < MIN_INT24) word = Math.floor(steps + 0.5);
+      into[i] = word << 8;
+    }
+  }
+
+  #refuse(index: number, value: number): never {
+    throw new OverFullScale(Math.floor(index / this.channels), (index % this.channels) + 1, value);
+  }
+}

@@ -1,0 +1,57 @@
+/** Starts a claim's stream and derives from what was granted the distances in time that takes keep. */
+import { OutboardError } from '../../../core/errors.js';
+import { secondsToFrames } from '../../../core/units.js';
+import type { Claim, Granted, StreamRequest } from '../../../drivers/audio/port.js';
+import type { Stream } from './take.js';
+
+export type StreamOptions = Pick<StreamRequest, 'format' | 'periodFrames' | 'periods'>;
+
+const DEFAULT_STREAM: StreamOptions = { format: 'S32_LE', periodFrames: 256, periods: 4 };
+
+/** With a real clock: enough to fill the ring's beginning in the turn in which a take is placed. */
+const MARGIN_SECONDS = 0.015;
+/** With a real clock a patched sample must survive an event loop that is blocked for half a second. */
+const PATCH_SECONDS = 0.6;
+/** With a real clock takes write this far ahead. */
+const AHEAD_SECONDS = 1.5;
+/** A fast clock waits for samples: these bound the work of one turn. */
+const FAST_PATCH_FRAMES = 4096;
+const FAST_AHEAD_FRAMES = 32_768;
+const RAMP_SECONDS = 0.01;
+
+/** @throws OutboardError audio.format; audio.latency when neither the driver nor the caller knows the loop latency */
+export async function streamFor(
+  o: { claim: Claim; inChannels: number; outChannels: number; stream?: StreamOptions },
+  wanted: { rate: number; loopLatencyFrames?: number },
+): Promise<{ granted: Granted; stream: Stream }> {
+  const { claim, inChannels, outChannels } = o;
+  const granted = await claim.start({
+    ...DEFAULT_STREAM,
+    ...o.stream,
+    rate: wanted.rate,
+    inChannels,
+    outChannels,
+  });
+  const loopLatencyFrames = granted.loopLatencyFrames ?? wanted.loopLatencyFrames;
+  if (loopLatencyFrames === undefined) {
+    await claim.stop({ drain: false });
+    throw new OutboardError('audio.latency', `the loop latency at ${wanted.rate} Hz is not known`);
+  }
+  const { rate, ringFrames } = granted;
+  const timePasses = granted.clock !== 'fast';
+  const ahead = timePasses ? secondsToFrames(AHEAD_SECONDS, rate) : FAST_AHEAD_FRAMES;
+  const patch = timePasses ? secondsToFrames(PATCH_SECONDS, rate) : FAST_PATCH_FRAMES;
+  const stream: Stream = {
+    claim,
+    rate,
+    inChannels,
+    loopLatencyFrames,
+    // What was captured last is written this far ahead: the ring must have room for it and for the block after it.
+    patchDelayFrames: Math.min(patch, Math.floor((ringFrames * 3) / 4)),
+    aheadFrames: Math.min(ahead, ringFrames),
+    marginFrames: timePasses ? secondsToFrames(MARGIN_SECONDS, rate) : 0,
+    rampFrames: secondsToFrames(RAMP_SECONDS, rate),
+    timePasses,
+  };
+  return { granted, stream };
+}

@@ -1,0 +1,301 @@
+/**
+ * One take in the stream: it is placed at a playback frame, plays its source and then silence, patches its inserts together and
+ * records what comes back. It knows nothing of other takes. Whatever goes wrong ends it: ramp down, zeros, an error.
+ */
+import { OutboardError } from '../../../core/errors.js';
+import type { Claim, Fault } from '../../../drivers/audio/port.js';
+import { gather } from './channels.js';
+import { type Exposure, spoiled } from './faults.js';
+import { BLOCK_FRAMES, SendLane } from './lane.js';
+import { TakeMeter } from './meter.js';
+import { Patch } from './patch.js';
+import { OverFullScale, Quantizer } from './quantize.js';
+import type { Take, TakeReport, TakeSpec } from './spec.js';
+import { type Timeline, timelineOf } from './timeline.js';
+
+/** What a take needs to know of the stream that it rolls in. */
+export interface Stream {
+  readonly claim: Claim;
+  readonly rate: number;
+  readonly inChannels: number;
+  readonly loopLatencyFrames: number;
+  readonly patchDelayFrames: number;
+  /** How far ahead of `played` takes write. */
+  readonly aheadFrames: number;
+  /** Distance to the hardware at which a write is surely in time. */
+  readonly marginFrames: number;
+  readonly rampFrames: number;
+  /** False where time stands still until samples are there. */
+  readonly timePasses: boolean;
+}
+
+export class RollingTake implements Take, Exposure {
+  readonly spec: TakeSpec;
+  readonly started: Promise<{ playFrom: number; streamFrom: number }>;
+  readonly done: Promise<TakeReport>;
+  lanes: readonly SendLane[] = [];
+  captures: readonly { from: number; to: number }[] = [];
+  /** From this frame on its sends are silent, however it ended. */
+  quietFrom = 0;
+  readonly #stream: Stream;
+  readonly #timeline: Timeline;
+  readonly #onOver: (take: RollingTake) => void;
+  readonly #quantizer: Quantizer;
+  readonly #meter: TakeMeter;
+  readonly #block: Int32Array;
+  readonly #patches: Patch[];
+  readonly #onAbort = (): void => this.abort(String(this.spec.signal?.reason ?? 'aborted'));
+  #state: 'waiting' | 'rolling' | 'over' = 'waiting';
+  #playFrom = 0;
+  #startedAtNs = 0n;
+  #played = 0;
+  #recorded = 0;
+  #tellStarted!: { resolve(at: { playFrom: number; streamFrom: number }): void; reject(error: unknown): void };
+  #tellDone!: { resolve(report: TakeReport): void; reject(error: unknown): void };
+
+  constructor(spec: TakeSpec, stream: Stream, onOver: (take: RollingTake) => void) {
+    this.spec = spec;
+    this.#stream = stream;
+    this.#onOver = onOver;
+    const first = spec.hops[0]!;
+    const last = spec.hops.at(-1)!;
+    this.#timeline = timelineOf(
+      spec.hops,
+      spec.regionFrames + spec.tailFrames,
+      stream.loopLatencyFrames,
+      stream.patchDelayFrames,
+    );
+    this.#quantizer = new Quantizer({
+      channels: first.sends.length,
+      gainDb: first.driveDb,
+      sourceBits: spec.source.encodingBits,
+    });
+    this.#meter = new TakeMeter(stream.rate, last.returns.length);
+    this.#block = new Int32Array(BLOCK_FRAMES * first.sends.length);
+    this.#patches = spec.hops.slice(1).map((hop) => new Patch(hop));
+    this.started = new Promise((resolve, reject) => {
+      this.#tellStarted = { resolve, reject };
+    });
+    this.done = new Promise((resolve, reject) => {
+      this.#tellDone = { resolve, reject };
+    });
+    // Whoever waits hears of the error; that nobody waits for one of the two is no error of its own.
+    this.started.catch(() => {});
+    this.done.catch(() => {});
+    spec.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (spec.signal?.aborted) this.#onAbort();
+  }
+
+  get over(): boolean {
+    return this.#state === 'over';
+  }
+
+  get rolling(): boolean {
+    return this.#state === 'rolling';
+  }
+
+  /** Places the take so that its first sample is playback frame `playFrom`, and arms every send of the chain to the end. */
+  begin(playFrom: number, monotonicNs: bigint): void {
+    const { claim, timePasses, aheadFrames } = this.#stream;
+    const { hops, resultFrames, endFrame, totalFrames } = this.#timeline;
+    this.#state = 'rolling';
+    this.#playFrom = playFrom;
+    this.#startedAtNs = monotonicNs;
+    this.lanes = this.spec.hops.map((hop, i) => {
+      const from = playFrom + hops[i]!.sendFrom;
+      return new SendLane({ claim, timePasses, sends: hop.sends, from, to: playFrom + endFrame, aheadFrames });
+    });
+    this.captures = hops.map(({ captureFrom }) => {
+      const from = playFrom + captureFrom;
+      return { from, to: from + resultFrames };
+    });
+    this.#guard(() => {
+      for (const lane of this.lanes) lane.arm();
+    });
+    this.#tellStarted.resolve({ playFrom, streamFrom: playFrom + totalFrames });
+  }
+
+  /** Writes what can be written before frame `limit`; returns how many frames that was. */
+  play(earliestWrite: number, limit: number): number {
+    let frames = 0;
+    this.#guard(() => {
+      this.lanes.forEach((lane, i) => {
+        if (this.#stream.timePasses && this.#state === 'rolling') lane.expectAheadOf(earliestWrite);
+        const soundTo = i === 0 ? lane.from + this.spec.regionFrames : lane.from + this.#timeline.resultFrames;
+        while (lane.written < limit && lane.written < lane.to) {
+          const sounding = lane.written < soundTo;
+          // Past the first insert the sound comes from what was captured.
+          if (sounding && i > 0) return;
+          const now = sounding
+            ? this.#playSource(lane, Math.min(limit, soundTo))
+            : lane.writeSilence(Math.min(limit, lane.to));
+          if (now === 0) return;
+          frames += now;
+        }
+      });
+    });
+    return frames;
+  }
+
+  /** True while the recording takes another block. */
+  get room(): boolean {
+    return this.spec.sink.room;
+  }
+
+  /** Hands in `frames` captured frames, which stand in `block` from frame `first` on and are the stream's from `at` on. */
+  capture(block: Int32Array, first: number, frames: number, at: number): void {
+    this.#guard(() => {
+      this.captures.forEach((range, i) => {
+        const from = Math.max(range.from, at);
+        const to = Math.min(range.to, at + frames);
+        if (from >= to) return;
+        const { returns } = this.spec.hops[i]!;
+        const patch = this.#patches[i];
+        const picked = patch ? patch.buffer(to - from) : new Int32Array((to - from) * returns.length);
+        gather(block, this.#stream.inChannels, first + from - at, to - from, returns, picked);
+        if (patch) this.#replay(patch, i + 1, picked);
+        else this.#record(picked, to - from, from);
+      });
+    });
+    if (this.#state === 'rolling' && this.#recorded === this.#timeline.resultFrames) this.#finish();
+  }
+
+  abort(reason: string): void {
+    if (this.#state === 'over') return;
+    const framesRecorded = this.#recorded;
+    this.fail(
+      new OutboardError('take.aborted', `the take was ended: ${reason}`, { details: { reason, framesRecorded } }),
+    );
+  }
+
+  /** Ends the take with an error: the outputs ramp down, then they are zero. */
+  fail(error: unknown): void {
+    if (this.#state === 'over') return;
+    const wasRolling = this.#state === 'rolling';
+    this.#state = 'over';
+    if (wasRolling) this.#rampDown();
+    this.#leave();
+    this.#tellStarted.reject(error);
+    this.#tellDone.reject(error);
+  }
+
+  #playSource(lane: SendLane, until: number): number {
+    const { source, sourceStartFrame } = this.spec;
+    const width = lane.sends.length;
+    const samples = source.read(Math.min(BLOCK_FRAMES, until - lane.written));
+    if (samples === null || samples.length === 0) {
+      if (!source.ended) return 0;
+      const { regionFrames } = this.spec;
+      throw new OutboardError('wav.truncated', `the source ended after ${this.#played} of ${regionFrames} frames`, {
+        details: { frames: this.#played, expected: regionFrames },
+      });
+    }
+    const block = this.#block.subarray(0, samples.length);
+    try {
+      this.#quantizer.quantize(samples, block);
+    } catch (error) {
+      throw overFullScale(error, sourceStartFrame + this.#played, this.spec.hops[0]!.insert);
+    }
+    lane.write(block);
+    this.#played += samples.length / width;
+    return samples.length / width;
+  }
+
+  #replay(patch: Patch, hop: number, picked: Int32Array): void {
+    const lane = this.lanes[hop]!;
+    const frame = this.spec.sourceStartFrame + lane.written - lane.from;
+    let sound: Int32Array;
+    try {
+      sound = patch.convert(picked);
+    } catch (error) {
+      throw overFullScale(error, frame, this.spec.hops[hop]!.insert);
+    }
+    const step = BLOCK_FRAMES * lane.sends.length;
+    for (let i = 0; i < sound.length; i += step) lane.write(sound.subarray(i, i + step));
+  }
+
+  #record(picked: Int32Array, frames: number, at: number): void {
+    const { sink, onProgress } = this.spec;
+    if (this.#stream.timePasses && !sink.room) {
+      const monotonicNs = process.hrtime.bigint();
+      throw spoiled([{ kind: 'dropped', atFrame: at, frames, monotonicNs } satisfies Fault]);
+    }
+    this.#meter.add(picked);
+    sink.write(picked);
+    this.#recorded += frames;
+    onProgress?.(this.#recorded);
+  }
+
+  #finish(): void {
+    const { hops, onLastFrame } = this.spec;
+    const { totalFrames, interfaceFrames, patchFrames } = this.#timeline;
+    const streamFrom = this.#playFrom + totalFrames;
+    const dithered = this.#quantizer.dithered || this.#patches.some((patch) => patch.dithered);
+    this.#state = 'over';
+    this.quietFrom = this.#playFrom + this.#timeline.endFrame;
+    this.#leave();
+    const report: TakeReport = {
+      framesPlayed: this.#played + this.spec.tailFrames,
+      framesRecorded: this.#recorded,
+      streamFrom,
+      streamTo: streamFrom + this.#recorded,
+      xruns: 0,
+      starvedFrames: 0,
+      droppedFrames: 0,
+      latency: {
+        totalFrames,
+        interfaceFrames,
+        insertFrames: hops.map(({ insert, latencyFrames }) => ({ insert, frames: latencyFrames })),
+        patchFrames,
+      },
+      dither: dithered ? 'tpdf-24' : 'none',
+      peak: this.#meter.peak,
+      clippedSamples: this.#meter.clippedSamples,
+      integratedLufs: this.#meter.integratedLufs(),
+      startedAtNs: this.#startedAtNs,
+      endedAtNs: process.hrtime.bigint(),
+    };
+    try {
+      onLastFrame?.();
+      this.#tellDone.resolve(report);
+    } catch (error) {
+      this.#tellDone.reject(error);
+    }
+  }
+
+  #rampDown(): void {
+    const { claim, marginFrames, rampFrames } = this.#stream;
+    if (claim.state !== 'running') return;
+    try {
+      const from = claim.position().earliestWrite + marginFrames;
+      this.quietFrom = Math.max(...this.lanes.map((lane) => lane.rampDown(from, rampFrames)));
+    } catch {
+      // The stream broke away under the ramp. Its own fault tells so; the error of this take stays what it was.
+    }
+  }
+
+  #leave(): void {
+    this.spec.signal?.removeEventListener('abort', this.#onAbort);
+    this.#onOver(this);
+  }
+
+  #guard(work: () => void): void {
+    if (this.#state !== 'rolling') return;
+    try {
+      work();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
+
+function overFullScale(error: unknown, blockFrame: number, insert: string): unknown {
+  if (!(error instanceof OverFullScale)) return error;
+  const frame = blockFrame + error.frame;
+  const { channel, value } = error;
+  return new OutboardError(
+    'source.full-scale',
+    `frame ${frame}, channel ${channel}: ${value} is over full scale into insert ${insert}`,
+    { cause: error, details: { frame, channel, value, insert } },
+  );
+}

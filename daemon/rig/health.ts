@@ -1,0 +1,121 @@
+/** The health documents: what a person or a monitoring system should know about each part of the rig, in one sentence a check. */
+import { statfsSync } from 'node:fs';
+import type { HealthCheck, HealthPayload, HealthStatus, LinkReport, Subsystem } from '../../core/contract/index.js';
+import { nowSeconds } from '../../core/units.js';
+import type { ClockSync } from './clock-sync.js';
+import type { InterfaceKeeper } from './interface-keeper.js';
+import type { Journal } from './journal/journal.js';
+import type { Rack } from './rack.js';
+import type { Transfers } from './transfers.js';
+import type { TrustStore } from './trust-store.js';
+
+/** Below this the disk is reported, long before it is full. */
+const LOW_DISK_BYTES = 1024 ** 3;
+
+export interface HealthSources {
+  clock: ClockSync;
+  keeper: InterfaceKeeper;
+  rack: Rack;
+  journal: Journal;
+  trust: TrustStore;
+  transfers: Transfers;
+  stateDir: string;
+  link(): LinkReport | null;
+}
+
+export async function healthOf(sources: HealthSources): Promise<HealthPayload['health'][]> {
+  return [
+    subsystem('host', [sources.clock.check(), diskCheck(sources.stateDir), memoryCheck()]),
+    subsystem('interface', await sources.keeper.checks()),
+    subsystem('processors', processorChecks(sources.rack)),
+    subsystem('journal', journalChecks(sources.journal)),
+    subsystem('trust', trustChecks(sources.trust)),
+    subsystem('courier', courierChecks(sources.link(), sources.transfers)),
+  ];
+}
+
+function subsystem(name: Subsystem, checks: HealthCheck[]): HealthPayload['health'] {
+  const order: HealthStatus[] = ['ok', 'degraded', 'failed'];
+  const status = checks.reduce<HealthStatus>(
+    (worst, check) => (order.indexOf(check.status) > order.indexOf(worst) ? check.status : worst),
+    'ok',
+  );
+  return { subsystem: name, status, checks };
+}
+
+function diskCheck(stateDir: string): HealthCheck {
+  const fs = statfsSync(stateDir);
+  const free = Number(fs.bavail) * Number(fs.bsize);
+  return {
+    name: 'disk',
+    status: free < LOW_DISK_BYTES ? 'degraded' : 'ok',
+    detail: `${(free / 1e9).toFixed(1)} GB free for journal and spool`,
+    value: free,
+    unit: 'B',
+  };
+}
+
+function memoryCheck(): HealthCheck {
+  const rss = process.memoryUsage.rss();
+  return { name: 'memory', status: 'ok', detail: `${Math.round(rss / 1e6)} MB resident`, value: rss, unit: 'B' };
+}
+
+function processorChecks(rack: Rack): HealthCheck[] {
+  return rack.units.map((unit) => {
+    const well = unit.state === 'ready' || unit.state === 'busy';
+    const fault = unit.lastFault && !well ? `: ${unit.lastFault.message}` : '';
+    return { name: unit.name, status: well ? 'ok' : 'failed', detail: `${unit.profile.id} is ${unit.state}${fault}` };
+  });
+}
+
+function journalChecks(journal: Journal): HealthCheck[] {
+  const open = journal.outbox.open();
+  const head = journal.audit.head();
+  return [
+    { name: 'audit', status: 'ok', detail: `${head.seq} entries`, value: head.seq, unit: '1' },
+    {
+      name: 'outbox',
+      status: open > 10_000 ? 'degraded' : 'ok',
+      detail: `${open} documents wait to be acknowledged`,
+      value: open,
+      unit: '1',
+    },
+  ];
+}
+
+function trustChecks(trust: TrustStore): HealthCheck[] {
+  const bundle = trust.inForce;
+  if (!bundle) return [{ name: 'bundle', status: 'failed', detail: 'no trust bundle is in force' }];
+  const now = nowSeconds();
+  const left = bundle.payload.exp - now;
+  const days = `${(left / 86_400).toFixed(1)} days left`;
+  if (left <= 0)
+    return [{ name: 'bundle', status: 'failed', detail: 'the trust bundle has expired: no new job is taken' }];
+  const half = now >= bundle.halfLife;
+  return [
+    {
+      name: 'bundle',
+      status: half ? 'degraded' : 'ok',
+      detail: `version ${bundle.payload.version}, ${days}${half ? ': more than half of its life is over, publish a new one' : ''}`,
+      value: left,
+      unit: 's',
+    },
+  ];
+}
+
+function courierChecks(link: LinkReport | null, transfers: Transfers): HealthCheck[] {
+  if (!link) return [{ name: 'link', status: 'degraded', detail: 'the courier has not said anything yet' }];
+  const problem = link.problem ? `: ${link.problem.message}` : '';
+  return [
+    {
+      name: 'broker',
+      status: link.broker === 'connected' ? 'ok' : 'degraded',
+      detail: `the courier says: ${link.broker}${link.protocol ? ` with ${link.protocol}` : ''}${problem}`,
+    },
+    {
+      name: 'store',
+      status: link.store === 'unreachable' || transfers.lastProblem ? 'degraded' : 'ok',
+      detail: transfers.lastProblem ?? `the courier says: ${link.store}`,
+    },
+  ];
+}

@@ -1,0 +1,121 @@
+/**
+ * Maintenance: no job runs while technicians work on the rig. Every request is signed over a nonce that is good once, for a minute, on the
+ * connection that asked for it. It ends by itself. Queued jobs stay queued.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { verifyEnvelope } from '../../certs/envelope.js';
+import { asOutboardError, OutboardError } from '../../core/errors.js';
+import { nowSeconds } from '../../core/units.js';
+import type { Logger } from '../log.js';
+import type { Journal } from './journal/journal.js';
+import type { ModeKeeper } from './mode.js';
+import type { TrustStore } from './trust-store.js';
+
+export const NONCE_SECONDS = 60;
+
+export interface MaintenanceOptions {
+  rig: string;
+  journal: Journal;
+  trust: TrustStore;
+  mode: ModeKeeper;
+  log: Logger;
+  /** Resolves when no take holds an insert and every insert that remembers was heard to be quiet. */
+  drain(signal: AbortSignal): Promise<void>;
+  /** Mutes, recalls the safe state and verifies it. Rejects when a unit cannot be made safe. */
+  makeSafe(): Promise<void>;
+}
+
+export class Maintenance {
+  readonly #o: MaintenanceOptions;
+  readonly #nonces = new WeakMap<Socket, { nonce: string; expiresAtMs: number }>();
+  #session: { until: number; reason: string; abort: AbortController; timer: NodeJS.Timeout } | undefined;
+
+  constructor(options: MaintenanceOptions) {
+    this.#o = options;
+  }
+
+  get session(): { until: number; reason: string } | undefined {
+    return this.#session && { until: this.#session.until, reason: this.#session.reason };
+  }
+
+  nonce(connection: Socket): string {
+    const nonce = randomBytes(32).toString('base64url');
+    this.#nonces.set(connection, { nonce, expiresAtMs: performance.now() + NONCE_SECONDS * 1000 });
+    return nonce;
+  }
+
+  /** @throws OutboardError envelope.* | session.nonce | rig.mode */
+  async request(token: string | Uint8Array, connection: Socket): Promise<{ mode: string; until: number | null }> {
+    const { journal, trust, rig } = this.#o;
+    const given = this.#nonces.get(connection);
+    this.#nonces.delete(connection);
+    const verified = await verifyEnvelope(token, ['session'], { trust: trust.current(), now: nowSeconds(), aud: rig });
+    const { session, iss, jti, exp } = verified.payload;
+    if (!given || given.nonce !== session.nonce || given.expiresAtMs < performance.now())
+      throw new OutboardError(
+        'session.nonce',
+        'the nonce is not the one that this connection was given, or it is too old',
+      );
+    if (journal.seen(iss, jti, verified.payloadDigest) !== 'new')
+      throw new OutboardError('envelope.replayed', 'this request was made before');
+    journal.db.commit('session', () => {
+      journal.remember(iss, jti, verified.payloadDigest, exp);
+      journal.audit.append(session.action, { technician: iss, reason: session.reason, seconds: session.seconds });
+    });
+    if (session.action === 'maintenance.enter') this.#enter(session.seconds, session.reason);
+    else await this.exit('a technician ended it');
+    return { mode: this.#o.mode.mode, until: this.#session?.until ?? null };
+  }
+
+  #enter(seconds: number, reason: string): void {
+    const { mode, log } = this.#o;
+    if (this.#session || mode.mode !== 'ready')
+      throw new OutboardError('rig.mode', `maintenance cannot begin while the rig is ${mode.mode}`);
+    const abort = new AbortController();
+    const timer = setTimeout(
+      () => void this.exit('its time is over').catch((error) => log.error({ err: error }, 'maintenance did not end')),
+      seconds * 1000,
+    );
+    this.#session = { until: nowSeconds() + seconds, reason, abort, timer };
+    mode.set('draining');
+    this.#o.drain(abort.signal).then(
+      () => {
+        if (!abort.signal.aborted) mode.set('maintenance');
+      },
+      (cause) => {
+        if (abort.signal.aborted) return;
+        mode.fault(asOutboardError(cause));
+        log.error({ err: cause }, 'the rig could not be drained');
+        void this.exit('the drain failed').catch((error) => log.error({ err: error }, 'maintenance did not end'));
+      },
+    );
+  }
+
+  /** Ends a session; the rig is ready again only when every processor is in its safe state. */
+  async exit(why: string): Promise<void> {
+    const { mode, journal } = this.#o;
+    const session = this.#session;
+    if (!session) throw new OutboardError('rig.mode', 'the rig is not in maintenance');
+    clearTimeout(session.timer);
+    session.abort.abort(new OutboardError('take.aborted', why));
+    try {
+      await this.#o.makeSafe();
+    } catch (cause) {
+      const error = asOutboardError(cause);
+      mode.fault(error);
+      mode.set('faulted');
+      this.#session = undefined;
+      throw error;
+    }
+    this.#session = undefined;
+    journal.db.commit('maintenance.over', () => journal.audit.append('maintenance.over', { why }));
+    mode.set('ready');
+  }
+
+  stop(): void {
+    if (!this.#session) return;
+    clearTimeout(this.#session.timer);
+    this.#session.abort.abort(new OutboardError('take.aborted', 'the rig is stopping'));
+  }
+}

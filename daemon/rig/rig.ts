@@ -1,0 +1,401 @@
+/**
+ * The rig process, put together. What is simulated or real, where sockets and keys are, is decided by `main.ts`; here only the order counts:
+ * journal, trust, safe state, interface, open jobs, and the doors last. Stopping is the same backwards.
+ */
+import type { webcrypto } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { verifyEnvelope } from '../../certs/envelope.js';
+import type { Signer } from '../../certs/keys.js';
+import type { LinkReport, RigConfig, StatePayload, StatusAnswer } from '../../core/contract/index.js';
+import { asOutboardError, OutboardError } from '../../core/errors.js';
+import { nowSeconds } from '../../core/units.js';
+import type { AudioInterface } from '../../drivers/audio/port.js';
+import type { Profile } from '../../drivers/processors/profile.js';
+import type { Logger } from '../log.js';
+import { controlRoutes } from './api/control-api.js';
+import { courierRoutes } from './api/courier-api.js';
+import { createServer, type Listener, listen } from './api/server.js';
+import { Bounce } from './bounce.js';
+import { Broadcast } from './broadcast.js';
+import { createClockSync } from './clock-sync.js';
+import { healthOf } from './health.js';
+import { Intake } from './intake.js';
+import { InterfaceKeeper } from './interface-keeper.js';
+import { planJob } from './job-rules.js';
+import type { CommitObserver } from './journal/database.js';
+import { isOpen, type JobRow } from './journal/jobs.js';
+import { Journal } from './journal/journal.js';
+import { Maintenance } from './maintenance.js';
+import { ModeKeeper } from './mode.js';
+import { Outgoing } from './outgoing.js';
+import { Rack, type UnitFactory } from './rack.js';
+import { Scheduler } from './scheduler.js';
+import { Spool } from './spool.js';
+import { Transfers } from './transfers.js';
+import { TrustStore } from './trust-store.js';
+import { Upkeep } from './upkeep.js';
+
+export interface RigOptions {
+  config: RigConfig;
+  stateDir: string;
+  journalKey: Buffer;
+  wrappingKey: webcrypto.CryptoKey;
+  signer: Signer;
+  /** A bundle to install when none is in force or this one is newer. */
+  initialTrust: string | null;
+  audio: AudioInterface;
+  device: string;
+  profiles: ReadonlyMap<string, Profile>;
+  makeUnit: UnitFactory;
+  listeners: { courier: Listener; control: Listener };
+  version: string;
+  log: Logger;
+  observer?: CommitObserver;
+  /** Begins a new epoch because the state was restored from a backup: why. */
+  newEpoch?: string;
+  /** Ends the process at once, outputs muted: the journal's state is unknown. */
+  onIndeterminate(error: OutboardError): void;
+}
+
+export class Rig {
+  readonly #o: RigOptions;
+  readonly #journal: Journal;
+  readonly #spool: Spool;
+  readonly #trust: TrustStore;
+  readonly #mode = new ModeKeeper();
+  readonly #rack: Rack;
+  readonly #keeper: InterfaceKeeper;
+  readonly #bounce: Bounce;
+  readonly #scheduler: Scheduler;
+  readonly #intake: Intake;
+  readonly #outgoing: Outgoing;
+  readonly #transfers: Transfers;
+  readonly #broadcast: Broadcast;
+  readonly #maintenance: Maintenance;
+  readonly #upkeep: Upkeep;
+  #servers: FastifyInstance[] = [];
+  #link: LinkReport | null = null;
+  #running = false;
+  readonly #abort = new AbortController();
+
+  constructor(options: RigOptions) {
+    const { config, log, profiles, wrappingKey, signer } = options;
+    const rig = config.rig;
+    this.#o = options;
+    const clock = createClockSync(config.clock.sync);
+    this.#journal = new Journal({
+      path: join(options.stateDir, 'journal.db'),
+      rig,
+      ...(options.observer ? { observer: options.observer } : {}),
+      onIndeterminate: options.onIndeterminate,
+    });
+    const journal = this.#journal;
+    const spool = new Spool({ dir: join(options.stateDir, 'spool'), ballastBytes: config.limits.ballastBytes });
+    const trust = new TrustStore({ journal, roots: config.trust.roots });
+    const rack = new Rack({ config, profiles, make: options.makeUnit, log });
+    const keeper = new InterfaceKeeper({
+      config: config.interface,
+      audio: options.audio,
+      device: options.device,
+      log,
+      onLost: (error) => this.#interfaceLost(error),
+      onBack: () => this.#interfaceBack(),
+    });
+    const outgoing = new Outgoing({ journal, signer, rig });
+    const transfers = new Transfers({ journal, spool, log });
+    const progress = (job: JobRow, phase: string, percent: number) => outgoing.progress(job, phase, percent);
+    const bounce = new Bounce({ config, journal, spool, trust, profiles, rack, wrappingKey, log, progress });
+    const scheduler = new Scheduler({
+      journal,
+      bounce,
+      isolation: config.isolation,
+      log,
+      planOf: async (job) => {
+        const reading = { trust: trust.current(), now: nowSeconds(), aud: rig, expiry: false };
+        const payload = await verifyEnvelope(job.token ?? '', ['job'], reading);
+        const grant = await verifyEnvelope(payload.payload.job.grant, ['grant'], reading);
+        return await planJob(payload.payload.job, grant.payload, config, profiles);
+      },
+      engineAt: (rate) => keeper.engineAt(rate),
+      mayStart: () => this.#mode.mode === 'ready' && keeper.held,
+      unitsReady: (names) => rack.ready(names),
+    });
+    const cancel = async (job: JobRow) => {
+      const reason = new OutboardError('job.cancelled', 'the dispatcher cancelled the job');
+      await scheduler.withdraw(job, reason);
+      const now = journal.jobs.get(job.id);
+      if (now.state === 'sealed' || now.state === 'delivered')
+        journal.db.commit('cancel.late', () =>
+          journal.jobs.say(now, 'too-late', {
+            problem: new OutboardError('job.too-late', 'the take was sealed before the cancel came').toJSON(),
+          }),
+        );
+      else if (isOpen(now)) journal.jobs.transition(job.id, 'cancelled', { problem: reason.toJSON() });
+    };
+    this.#spool = spool;
+    this.#trust = trust;
+    this.#rack = rack;
+    this.#keeper = keeper;
+    this.#outgoing = outgoing;
+    this.#transfers = transfers;
+    this.#bounce = bounce;
+    this.#scheduler = scheduler;
+    this.#intake = new Intake({ config, journal, spool, trust, profiles, clock, wrappingKey, cancel });
+    this.#broadcast = new Broadcast({
+      rig,
+      journal,
+      signer,
+      state: () => this.#state(),
+      health: () =>
+        healthOf({
+          clock,
+          keeper,
+          rack,
+          journal,
+          trust,
+          transfers,
+          stateDir: options.stateDir,
+          link: () => this.#link,
+        }),
+    });
+    this.#maintenance = new Maintenance({
+      rig,
+      journal,
+      trust,
+      mode: this.#mode,
+      log,
+      drain: (signal) => this.#drain(signal),
+      makeSafe: () => this.#makeSafe(),
+    });
+    this.#upkeep = new Upkeep({ journal, spool, trust, stateDir: options.stateDir, log });
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    const { config, journalKey, listeners, log, stateDir } = this.#o;
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    this.#journal.open(journalKey);
+    await this.#spool.open();
+    if (this.#o.newEpoch !== undefined) this.#beginEpoch(this.#o.newEpoch);
+    await this.#trust.load();
+    await this.#installInitialTrust();
+    // Safe state first: whatever the last run left in the gear ends before anything else begins.
+    await this.#rack.start(this.#abort.signal);
+    await this.#rack.safe();
+    await this.#recover();
+    await this.#keeper.start();
+    this.#outgoing.start();
+    this.#transfers.start();
+    this.#watch();
+    if (this.#mode.mode === 'starting') this.#mode.set(this.#keeper.held ? 'ready' : 'faulted');
+    await this.#scheduler.start();
+    await this.#upkeep.start();
+    await this.#broadcast.start();
+    await this.#openDoor(listeners.control, (app) =>
+      controlRoutes(app, {
+        rig: config.rig,
+        trust: this.#trust,
+        maintenance: this.#maintenance,
+        status: () => this.#status(),
+      }),
+    );
+    await this.#openDoor(listeners.courier, (app) =>
+      courierRoutes(app, {
+        intake: this.#intake,
+        outgoing: this.#outgoing,
+        transfers: this.#transfers,
+        trust: this.#trust,
+        broadcast: this.#broadcast,
+        link: (report) => this.#heardLink(report),
+      }),
+    );
+    log.info({ rig: config.rig, mode: this.#mode.mode }, 'the rig is up');
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#mode.set('stopping');
+    this.#maintenance.stop();
+    await this.#scheduler.stop();
+    await this.#rack.safe();
+    await this.#broadcast.stop();
+    this.#outgoing.stop();
+    this.#transfers.stop();
+    await Promise.all(this.#servers.map((server) => server.close()));
+    this.#servers = [];
+    await this.#upkeep.stop();
+    await this.#keeper.stop();
+    this.#abort.abort();
+    await this.#rack.stop();
+    this.#journal.close();
+  }
+
+  async #openDoor(listener: Listener, routes: (app: FastifyInstance) => void): Promise<void> {
+    const app = createServer(this.#o.log);
+    routes(app);
+    await listen(app, listener);
+    this.#servers.push(app);
+  }
+
+  #watch(): void {
+    const changed = () => this.#broadcast.changed();
+    this.#mode.onChange(() => {
+      changed();
+      this.#scheduler.poke();
+    });
+    this.#journal.jobs.onChange((job) => {
+      changed();
+      if (!isOpen(job) || job.state === 'sealed')
+        this.#tidy(job).catch((error) => this.#o.log.error({ err: error }, 'a blob was not removed'));
+    });
+    this.#rack.onState(() => {
+      changed();
+      this.#scheduler.poke();
+    });
+    this.#trust.onChange(changed);
+  }
+
+  /** The spool keeps a source while a job may still play it, and a result until somebody else has it. */
+  async #tidy(job: JobRow): Promise<void> {
+    const { jobs } = this.#journal;
+    if (
+      job.sourceDigest &&
+      !jobs.openBySource(job.sourceDigest).some((other) => ['accepted', 'ready', 'rolling'].includes(other.state))
+    )
+      await this.#spool.removeSource(job.sourceDigest);
+    if (job.resultDigest && !isOpen(jobs.get(job.id))) await this.#spool.removeResult(job.resultDigest);
+  }
+
+  async #installInitialTrust(): Promise<void> {
+    const { initialTrust, log } = this.#o;
+    if (initialTrust === null) return;
+    try {
+      await this.#trust.apply(initialTrust);
+    } catch (cause) {
+      const error = asOutboardError(cause);
+      // An older file than the bundle in force is what a restart looks like.
+      if (error.code !== 'trust.version')
+        log.error({ code: error.code }, `the configured trust bundle is not taken: ${error.message}`);
+    }
+  }
+
+  /** After a crash only the journal says what was. A take that had begun is spent; everything else goes on where it stood. */
+  async #recover(): Promise<void> {
+    const { jobs } = this.#journal;
+    for (const job of jobs.inState('rolling')) {
+      const spent = job.attempt >= job.maxAttempts;
+      const code = spent ? 'job.attempts' : 'take.aborted';
+      const problem = new OutboardError(code, `the rig process ended while attempt ${job.attempt} rolled`).toJSON();
+      jobs.transition(job.id, spent ? 'failed' : 'ready', { problem });
+    }
+    for (const job of jobs.inState('ready'))
+      if (!(await this.#spool.hasSource(job.sourceDigest!, job.sourceBytes!)))
+        jobs.transition(job.id, 'failed', {
+          problem: new OutboardError('source.unavailable', 'the source is no longer in the spool').toJSON(),
+        });
+    const open = jobs.inState('accepted', 'ready', 'sealed', 'delivered');
+    const removed = await this.#spool.sweep({
+      sources: new Set(
+        open.filter((job) => job.state === 'accepted' || job.state === 'ready').map((job) => job.sourceDigest!),
+      ),
+      results: new Set(open.flatMap((job) => (job.resultDigest ? [job.resultDigest] : []))),
+    });
+    if (removed.length > 0)
+      this.#o.log.info({ files: removed.length }, 'files that belong to no open job were removed from the spool');
+  }
+
+  #beginEpoch(why: string): void {
+    const journal = this.#journal;
+    const epoch = Number(journal.meta('epoch') ?? 1) + 1;
+    journal.db.commit('epoch', () => {
+      journal.setMeta('epoch', String(epoch));
+      journal.setMeta('epoch.floor', String(nowSeconds()));
+      journal.setMeta('trust.chain', '');
+      journal.audit.append('epoch', { epoch, why });
+      const problem = new OutboardError(
+        'rig.epoch',
+        'the rig was restored from a backup; its open jobs ended',
+      ).toJSON();
+      for (const job of journal.jobs.inState('accepted', 'ready', 'rolling', 'sealed', 'delivered'))
+        journal.jobs.transition(job.id, 'failed', { problem });
+    });
+  }
+
+  async #drain(signal: AbortSignal): Promise<void> {
+    await this.#scheduler.drained(signal);
+    const engine = await this.#keeper.engineAt(this.#o.config.interface.rates[0]!);
+    for (const [name, insert] of Object.entries(this.#o.config.inserts))
+      if (insert.memorySeconds > 0 && this.#journal.insertTenant(name)) await this.#bounce.flush(name, engine, signal);
+  }
+
+  async #makeSafe(): Promise<void> {
+    const failure = (await this.#rack.safe())[0];
+    if (failure) throw failure.error;
+  }
+
+  #interfaceLost(error: OutboardError): void {
+    this.#mode.fault(error);
+    if (this.#mode.mode !== 'stopping') this.#mode.set('faulted');
+    this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert('critical', error.toJSON()));
+  }
+
+  #interfaceBack(): void {
+    if (this.#mode.mode === 'faulted') this.#mode.set('ready');
+  }
+
+  #heardLink(report: LinkReport): void {
+    this.#link = report;
+    this.#outgoing.courierBegan();
+    this.#broadcast.changed();
+  }
+
+  #state(): StatePayload['state'] {
+    const { config, version } = this.#o;
+    const { lastFault } = this.#mode;
+    const { session } = this.#maintenance;
+    const bundle = this.#trust.inForce;
+    return {
+      mode: this.#mode.mode,
+      since: this.#mode.since,
+      ...(lastFault ? { lastFault: { at: lastFault.at, problem: lastFault.error.toJSON() } } : {}),
+      ...(session ? { maintenance: session } : {}),
+      epoch: Number(this.#journal.meta('epoch') ?? 1),
+      version,
+      virtual: config.interface.driver === 'virtual',
+      audit: this.#journal.audit.head(),
+      trust: bundle ? { version: bundle.payload.version, exp: bundle.payload.exp } : null,
+      jobs: this.#journal.jobs.countsByState(),
+      processors: this.#rack.units.map((unit) => {
+        const insert = config.processors[unit.name]?.insert;
+        return { name: unit.name, profile: unit.profile.id, ...(insert ? { insert } : {}), state: unit.state };
+      }),
+      inserts: Object.entries(config.inserts).map(([name, insert]) => ({ name, channels: insert.sends.length })),
+      rates: config.interface.rates,
+    };
+  }
+
+  async #status(): Promise<StatusAnswer> {
+    const { config } = this.#o;
+    const health = await this.#broadcast.health();
+    return {
+      rig: config.rig,
+      state: this.#state(),
+      health,
+      link: this.#link,
+      jobs: this.#journal.jobs.recent(50).map((job) => ({
+        job: job.jti,
+        dispatcher: job.dispatcher,
+        state: job.state,
+        attempt: job.attempt,
+        progress: this.#outgoing.progressOf(job.id),
+        updatedAt: job.updatedAt,
+        problem: job.problem ? JSON.parse(job.problem) : null,
+      })),
+      counters: this.#intake.counters,
+    };
+  }
+}

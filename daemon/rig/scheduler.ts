@@ -1,0 +1,323 @@
+/**
+ * Who rolls next. Tenants take turns; inserts are held exclusively; takes of different tenants roll together only where isolation allows it;
+ * the stream changes its rate only when nothing rolls. The next job of an insert is prepared while the present one rolls.
+ */
+import type { Isolation } from '../../core/contract/index.js';
+import { backoffMs } from '../../core/duration.js';
+import { asOutboardError, OutboardError } from '../../core/errors.js';
+import { nowSeconds } from '../../core/units.js';
+import type { Logger } from '../log.js';
+import { anotherTakeMayHelp, type Bounce, type PreparedBounce } from './bounce.js';
+import type { Engine } from './engine/engine.js';
+import { pickNext } from './fairness.js';
+import { mayRollTogether } from './isolation.js';
+import type { JobPlan } from './job-rules.js';
+import { isOpen, type JobRow } from './journal/jobs.js';
+import type { Journal } from './journal/journal.js';
+
+export interface SchedulerOptions {
+  journal: Journal;
+  bounce: Bounce;
+  isolation: Isolation;
+  log: Logger;
+  /** The plan of a ready job, or the error for which it can never run. */
+  planOf(job: JobRow): Promise<JobPlan>;
+  /** The running engine at a rate; called only while nothing rolls when the rate changes. */
+  engineAt(rate: number): Promise<Engine>;
+  /** False in every mode but `ready`. */
+  mayStart(): boolean;
+  unitsReady(processors: readonly string[]): boolean;
+}
+
+interface Active {
+  job: JobRow;
+  plan: JobPlan;
+  abort: AbortController;
+  /** Resolves when the attempt is over and its outcome committed. */
+  over: Promise<void>;
+  holdsInserts: boolean;
+}
+
+interface Waiting {
+  plan: JobPlan;
+  prepared?: Promise<PreparedBounce>;
+  abort: AbortController;
+  retryAt: number;
+  recallFailures: number;
+  /** Since when it was ready to start but for other takes. */
+  blockedSince: number | null;
+}
+
+/** At most this many sources are open ahead of their turn, so that memory stays bounded whatever the queue. */
+const MAX_PREPARED = 4;
+/** A job that was overtaken for this long is not overtaken any more. */
+const PATIENCE_MS = 60_000;
+const RETRY_BASE_MS = 500;
+const RETRY_MAX_MS = 30_000;
+
+export class Scheduler {
+  readonly #o: SchedulerOptions;
+  readonly #active = new Map<number, Active>();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #lastServed = new Map<string, number>();
+  #turn = 0;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = true;
+  #timer: NodeJS.Timeout | undefined;
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options;
+  }
+
+  async start(): Promise<void> {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#unsubscribe = this.#o.journal.jobs.onChange(() => this.poke());
+    this.poke();
+  }
+
+  /** Ends every take (outputs ramp down) and waits until its outcome is in the journal. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#unsubscribe?.();
+    clearTimeout(this.#timer);
+    await this.abortAll('the rig is stopping');
+    for (const id of [...this.#waiting.keys()]) await this.#forget(id);
+    await this.#running;
+  }
+
+  get rolling(): number {
+    return this.#active.size;
+  }
+
+  /** Resolves when no insert is held: a drain. New takes are held back by `mayStart`. */
+  async drained(signal: AbortSignal): Promise<void> {
+    while (this.#active.size > 0) {
+      signal.throwIfAborted();
+      await Promise.race([...this.#active.values()].map((active) => active.over));
+    }
+  }
+
+  async abortAll(reason: string): Promise<void> {
+    const ending = [...this.#active.values()];
+    for (const active of ending) active.abort.abort(new OutboardError('take.aborted', reason));
+    await Promise.all(ending.map((active) => active.over));
+  }
+
+  /** Ends a job that is not sealed yet; resolves when nothing of it plays any more. The caller says what it ends as. */
+  async withdraw(job: JobRow, reason: OutboardError): Promise<void> {
+    const active = this.#active.get(job.id);
+    active?.abort.abort(reason);
+    await active?.over;
+    await this.#forget(job.id);
+  }
+
+  /** Looks again, soon. Cheap; called whenever anything changed that could let a job start. */
+  poke(): void {
+    if (this.#stopped) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#look()
+      .catch((error) => this.#o.log.error({ err: error }, 'the scheduler failed to look'))
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#again) {
+          this.#again = false;
+          this.poke();
+        }
+      });
+  }
+
+  async #look(): Promise<void> {
+    clearTimeout(this.#timer);
+    const ready = await this.#readyJobs();
+    let wakeAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    const candidates = ready.filter(({ id }) => {
+      const waiting = this.#waiting.get(id)!;
+      if (waiting.retryAt > now) wakeAt = Math.min(wakeAt, waiting.retryAt);
+      return waiting.retryAt <= now;
+    });
+    const order = pickNext(candidates, this.#lastServed);
+    const impatient: JobPlan[] = [];
+    for (const job of order) {
+      if (this.#stopped) return;
+      const waiting = this.#waiting.get(job.id)!;
+      if (this.#mayStart(waiting.plan) && impatient.every((plan) => this.#compatible(waiting.plan, plan))) {
+        this.#begin(job);
+        continue;
+      }
+      waiting.blockedSince ??= now;
+      if (now - waiting.blockedSince > PATIENCE_MS) impatient.push(waiting.plan);
+      this.#prepareAhead(job);
+    }
+    this.#expire();
+    wakeAt = Math.min(wakeAt, now + this.#nextExpiryMs());
+    if (Number.isFinite(wakeAt))
+      this.#timer = setTimeout(() => this.poke(), Math.max(10, Math.min(wakeAt - now, 60_000)));
+  }
+
+  /** Ready jobs that are not active, each with its plan; one that can never run fails here. */
+  async #readyJobs(): Promise<JobRow[]> {
+    const { journal } = this.#o;
+    const jobs: JobRow[] = [];
+    for (const job of journal.jobs.inState('ready')) {
+      if (this.#active.has(job.id)) continue;
+      if (!this.#waiting.has(job.id)) {
+        try {
+          const plan = await this.#o.planOf(job);
+          this.#waiting.set(job.id, {
+            plan,
+            abort: new AbortController(),
+            retryAt: 0,
+            recallFailures: 0,
+            blockedSince: null,
+          });
+        } catch (error) {
+          this.#end(job, asOutboardError(error));
+          continue;
+        }
+      }
+      jobs.push(job);
+    }
+    const ids = new Set(jobs.map((job) => job.id));
+    for (const id of [...this.#waiting.keys()]) if (!ids.has(id) && !this.#active.has(id)) await this.#forget(id);
+    return jobs;
+  }
+
+  #mayStart(plan: JobPlan): boolean {
+    if (!this.#o.mayStart() || !this.#o.unitsReady(plan.hops.map((hop) => hop.processor))) return false;
+    return [...this.#active.values()]
+      .filter((active) => active.holdsInserts)
+      .every((other) => this.#compatible(plan, other.plan));
+  }
+
+  /** One stream has one rate; one insert has one take; tenants do not hear each other. */
+  #compatible(a: JobPlan, b: JobPlan): boolean {
+    return a.rate === b.rate && mayRollTogether(subject(a), subject(b), this.#o.isolation);
+  }
+
+  #prepareAhead(job: JobRow): void {
+    const waiting = this.#waiting.get(job.id)!;
+    const prepared = [...this.#waiting.values()].filter((entry) => entry.prepared).length;
+    if (waiting.prepared || prepared >= MAX_PREPARED || !this.#o.mayStart()) return;
+    if (job.startBy !== null && job.startBy < nowSeconds()) return;
+    waiting.prepared = this.#o.bounce.prepare(job, waiting.abort.signal);
+    // Its error is looked at when its turn comes.
+    waiting.prepared.catch(() => undefined);
+  }
+
+  #begin(job: JobRow): void {
+    if (job.attempt === 0 && job.startBy !== null && job.startBy < nowSeconds()) return;
+    const waiting = this.#waiting.get(job.id)!;
+    const active: Active = {
+      job,
+      plan: waiting.plan,
+      abort: waiting.abort,
+      over: Promise.resolve(),
+      holdsInserts: true,
+    };
+    this.#active.set(job.id, active);
+    this.#lastServed.set(waiting.plan.tenant, ++this.#turn);
+    active.over = this.#attempt(active, waiting).finally(() => {
+      this.#active.delete(job.id);
+      this.poke();
+    });
+  }
+
+  async #attempt(active: Active, waiting: Waiting): Promise<void> {
+    const { job, abort } = active;
+    let prepared: PreparedBounce | undefined;
+    try {
+      prepared = await (waiting.prepared ?? this.#o.bounce.prepare(job, abort.signal));
+      const engine = await this.#o.engineAt(active.plan.rate);
+      await this.#o.bounce.run(prepared, engine, abort.signal, () => {
+        active.holdsInserts = false;
+        this.poke();
+      });
+      this.#waiting.delete(job.id);
+    } catch (cause) {
+      this.#afterFailure(
+        job,
+        waiting,
+        abort.signal.aborted ? asOutboardError(abort.signal.reason) : asOutboardError(cause),
+      );
+    } finally {
+      await prepared?.dispose().catch(() => undefined);
+    }
+  }
+
+  /** What follows from a failed attempt. Everything here is read from the journal: it alone knows how far the job had come. */
+  #afterFailure(before: JobRow, waiting: Waiting, error: OutboardError): void {
+    const { journal, log } = this.#o;
+    const job = journal.jobs.get(before.id);
+    log.warn(
+      {
+        job: job.jti,
+        state: job.state,
+        attempt: job.attempt,
+        code: error.code,
+        detail: error.message,
+        err: error.cause,
+      },
+      'an attempt failed',
+    );
+    this.#waiting.delete(job.id);
+    if (!isOpen(job) || job.state === 'sealed' || job.state === 'delivered') return;
+    const rolled = job.state === 'rolling';
+    // The caller of `withdraw` commits what the job ends as.
+    if (error.code === 'job.cancelled') return;
+    const hopeful = error.code === 'take.aborted' || anotherTakeMayHelp(error);
+    const recallFailures = waiting.recallFailures + (rolled || error.code === 'take.aborted' ? 0 : 1);
+    const spent = job.attempt >= job.maxAttempts || recallFailures >= job.maxAttempts;
+    if (!hopeful || (spent && (rolled || recallFailures > 0))) {
+      this.#end(job, error);
+      return;
+    }
+    if (rolled) journal.jobs.transition(job.id, 'ready', { problem: error.toJSON() });
+    this.#waiting.set(job.id, {
+      plan: waiting.plan,
+      abort: new AbortController(),
+      retryAt: performance.now() + (rolled ? 0 : backoffMs(recallFailures, RETRY_BASE_MS, RETRY_MAX_MS)),
+      recallFailures,
+      blockedSince: null,
+    });
+  }
+
+  #end(job: JobRow, error: OutboardError): void {
+    const state = error.code === 'envelope.expired' || error.code === 'job.expired' ? 'expired' : 'failed';
+    this.#o.journal.jobs.transition(job.id, state, { problem: error.toJSON() });
+  }
+
+  /** startBy counts until the first attempt. */
+  #expire(): void {
+    const now = nowSeconds();
+    for (const job of this.#o.journal.jobs.inState('accepted', 'ready'))
+      if (job.attempt === 0 && job.startBy !== null && job.startBy < now && !this.#active.has(job.id))
+        this.#end(job, new OutboardError('job.expired', 'startBy passed before the first attempt could begin'));
+  }
+
+  #nextExpiryMs(): number {
+    const times = this.#o.journal.jobs
+      .inState('accepted', 'ready')
+      .flatMap((job) => (job.attempt === 0 && job.startBy !== null ? [job.startBy] : []));
+    return times.length === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.min(...times) - nowSeconds() + 1) * 1000;
+  }
+
+  async #forget(id: number): Promise<void> {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (!waiting?.prepared) return;
+    waiting.abort.abort(new OutboardError('take.aborted', 'the job no longer waits'));
+    await waiting.prepared.then((prepared) => prepared.dispose()).catch(() => undefined);
+  }
+}
+
+function subject(plan: JobPlan) {
+  return { tenant: plan.tenant, inserts: plan.hops.map((hop) => hop.insert), maxGainDb: plan.maxGainDb };
+}

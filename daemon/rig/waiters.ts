@@ -1,0 +1,23 @@
+/** Long polls: those who wait until something changes, their time is over, or they go away. */
+export class Waiters {
+  readonly #waiting = new Set<() => void>();
+
+  wake(): void {
+    for (const resolve of [...this.#waiting]) resolve();
+  }
+
+  wait(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted) done();
+    });
+  }
+}

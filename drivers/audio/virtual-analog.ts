@@ -1,0 +1,213 @@
+/**
+ * The simulated analog side: what hangs between the send and the return channels of the virtual interface.
+ *
+ * Each insert loops its sends to its returns through a path (virtual-path.ts); a channel without an insert loops nothing. At the
+ * returns, what leaks from the inputs of other inserts is added. Its time is the stream's: while the clock stands still, or no stream
+ * runs, everything keeps what it remembers.
+ */
+import { type InsertConfig, VirtualPath } from '../../core/contract/config.js';
+import { OutboardError } from '../../core/errors.js';
+import { dbToRatio } from '../../core/units.js';
+import type { PathModifier } from '../processors/path-modifier.js';
+import { VirtualChannel } from './virtual-path.js';
+
+export type { PathModifier } from '../processors/path-modifier.js';
+
+/** The most frames that `process` takes at once. */
+export const ANALOG_BLOCK_FRAMES = 512;
+
+export interface CrosstalkConfig {
+  from: string;
+  to: string;
+  db: number;
+}
+
+interface Insert {
+  /** Indices from 0. */
+  sends: number[];
+  returns: number[];
+  path: VirtualPath;
+  modifier: LiveModifier;
+  channels: VirtualChannel[];
+}
+
+interface Leak {
+  send: number;
+  return: number;
+  gain: number;
+}
+
+export class VirtualAnalog {
+  /** Called before a modifier changes, so that a clock that is behind can catch up with the old value. */
+  beforeChange: () => void = () => {};
+  readonly #inserts = new Map<string, Insert>();
+  readonly #leaks: Leak[] = [];
+
+  /**
+   * @param inserts as in the rig's configuration; one without `path` is an ideal wire
+   * @param crosstalk what leaks, at which level, from the input of one insert to the return of another
+   * @throws OutboardError config.invalid
+   */
+  constructor(
+    inserts: Readonly<Record<string, Pick<InsertConfig, 'sends' | 'returns' | 'path'>>>,
+    crosstalk: readonly CrosstalkConfig[] = [],
+  ) {
+    for (const [name, config] of Object.entries(inserts)) this.#addInsert(name, config);
+    for (const leak of crosstalk) this.#addLeaks(leak);
+  }
+
+  /** What a simulated processor does to its insert: changes are heard from the next block on. @throws RangeError */
+  modifier(insert: string): PathModifier {
+    const found = this.#inserts.get(insert);
+    if (found === undefined) throw new RangeError(`no insert ${insert}`);
+    return found.modifier;
+  }
+
+  /** @throws OutboardError config.invalid for channels that the interface does not have, or a filter that a rate cannot hold */
+  check(interfaceConfig: { in: number; out: number; rates: readonly number[] }): void {
+    for (const [name, insert] of this.#inserts) {
+      for (const send of insert.sends) {
+        if (send >= interfaceConfig.out) throw invalid(name, `send ${send + 1} of ${interfaceConfig.out} outputs`);
+      }
+      for (const back of insert.returns) {
+        if (back >= interfaceConfig.in) throw invalid(name, `return ${back + 1} of ${interfaceConfig.in} inputs`);
+      }
+      const { lowpassHz } = insert.path;
+      const slowest = Math.min(...interfaceConfig.rates);
+      if (lowpassHz !== null && lowpassHz >= slowest / 2) {
+        throw invalid(name, `path.lowpassHz ${lowpassHz} is not under half of the lowest rate, ${slowest}`);
+      }
+    }
+  }
+
+  /** Sets the rate of the stream that begins. */
+  prepare(rateHz: number): void {
+    for (const insert of this.#inserts.values()) for (const channel of insert.channels) channel.prepare(rateHz);
+  }
+
+  /** True where an insert hangs on this output (index from 0). */
+  usesSend(send: number): boolean {
+    return [...this.#inserts.values()].some((insert) => insert.sends.includes(send));
+  }
+
+  /** True where an insert hangs on this input (index from 0). */
+  usesReturn(back: number): boolean {
+    return [...this.#inserts.values()].some((insert) => insert.returns.includes(back));
+  }
+
+  /**
+   * Runs a block.
+   * @param sends one array per output, full scale 1.0; not changed
+   * @param returns one array per input; those that belong to an insert are overwritten
+   */
+  process(sends: readonly Float64Array[], returns: readonly Float64Array[], frames: number): void {
+    for (const insert of this.#inserts.values()) {
+      for (let i = 0; i < insert.channels.length; i++) {
+        const block = returns[insert.returns[i]!]!;
+        copy(sends[insert.sends[i]!]!, block, frames);
+        insert.channels[i]!.process(block, frames);
+      }
+    }
+    for (const leak of this.#leaks) mix(sends[leak.send]!, returns[leak.return]!, frames, leak.gain);
+  }
+
+  /** Frames of silence after which no insert remembers anything. */
+  get forgetsAfterFrames(): number {
+    let most = 0;
+    for (const insert of this.#inserts.values()) {
+      for (const channel of insert.channels) most = Math.max(most, channel.forgetsAfterFrames);
+    }
+    return most;
+  }
+
+  #addInsert(name: string, config: Pick<InsertConfig, 'sends' | 'returns' | 'path'>): void {
+    const { sends, returns } = config;
+    if (sends.length !== returns.length) {
+      throw invalid(name, `${sends.length} sends and ${returns.length} returns; the simulated path needs as many of each`);
+    }
+    for (const send of sends) if (this.usesSend(send - 1)) throw invalid(name, `send ${send} belongs to another insert`);
+    for (const back of returns) {
+      if (this.usesReturn(back - 1)) throw invalid(name, `return ${back} belongs to another insert`);
+    }
+    if (new Set(sends).size < sends.length) throw invalid(name, 'a send is listed twice');
+    if (new Set(returns).size < returns.length) throw invalid(name, 'a return is listed twice');
+    const path = config.path ?? VirtualPath.parse({});
+    const modifier = new LiveModifier(() => this.beforeChange());
+    this.#inserts.set(name, {
+      sends: sends.map((c) => c - 1),
+      returns: returns.map((c) => c - 1),
+      path,
+      modifier,
+      channels: sends.map((_, i) => new VirtualChannel(path, modifier, `${name}/${i + 1}`)),
+    });
+  }
+
+  /** Every channel of `from` leaks, and every channel of `to` hears one: the pairs go round where the widths differ. */
+  #addLeaks({ from, to, db }: CrosstalkConfig): void {
+    const source = this.#inserts.get(from);
+    const victim = this.#inserts.get(to);
+    if (source === undefined || victim === undefined || source === victim) {
+      throw new OutboardError('config.invalid', `interface.crosstalk: no crosstalk from ${from} to ${to} can be.`);
+    }
+    for (let i = 0; i < Math.max(source.sends.length, victim.returns.length); i++) {
+      this.#leaks.push({
+        send: source.sends[i % source.sends.length]!,
+        return: victim.returns[i % victim.returns.length]!,
+        gain: dbToRatio(db),
+      });
+    }
+  }
+}
+
+/** A modifier that says before it changes. */
+class LiveModifier implements PathModifier {
+  readonly #before: () => void;
+  #gainDb = 0;
+  #muted = false;
+  #delaySeconds = 0;
+
+  constructor(before: () => void) {
+    this.#before = before;
+  }
+
+  get gainDb(): number {
+    return this.#gainDb;
+  }
+
+  set gainDb(value: number) {
+    if (!Number.isFinite(value)) throw new RangeError(`gainDb: ${value}`);
+    this.#before();
+    this.#gainDb = value;
+  }
+
+  get muted(): boolean {
+    return this.#muted;
+  }
+
+  set muted(value: boolean) {
+    this.#before();
+    this.#muted = value;
+  }
+
+  get delaySeconds(): number {
+    return this.#delaySeconds;
+  }
+
+  set delaySeconds(value: number) {
+    if (!Number.isFinite(value) || value < 0) throw new RangeError(`delaySeconds: ${value}`);
+    this.#before();
+    this.#delaySeconds = value;
+  }
+}
+
+function invalid(insert: string, what: string): OutboardError {
+  return new OutboardError('config.invalid', `inserts.${insert}: ${what}.`);
+}
+
+function copy(from: Float64Array, to: Float64Array, frames: number): void {
+  for (let i = 0; i < frames; i++) to[i] = from[i]!;
+}
+
+function mix(from: Float64Array, into: Float64Array, frames: number, gain: number): void {
+  for (let i = 0; i < frames; i++) into[i] = into[i]! + from[i]! * gain;
+}

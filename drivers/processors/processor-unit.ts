@@ -1,0 +1,53 @@
+/** What the rig sees of one processor, whatever the wire behind it is. */
+import type { RecalledSetting } from '../../core/contract/event.js';
+import type { Settings } from '../../core/contract/primitives.js';
+import type { OutboardError } from '../../core/errors.js';
+import type { Profile } from './profile.js';
+
+/**
+ * absent: nothing to open (or not started) · opening · identifying: asked who it is · ready · busy: a command is in flight ·
+ * lost: the link went away, opened again after a back-off · refused: another unit answers on this port.
+ */
+export type UnitState = 'absent' | 'opening' | 'identifying' | 'ready' | 'busy' | 'lost' | 'refused';
+
+/** Something that the unit said unasked. It voids what was verified before. */
+export interface LocalChange {
+  means: 'reboot' | 'local-change';
+  /** The line as it came, latin1. */
+  line: string;
+}
+
+export interface ProcessorUnit {
+  readonly name: string;
+  readonly profile: Profile;
+  readonly state: UnitState;
+  /** The last thing that went wrong; stays after the state is good again. */
+  readonly lastFault: OutboardError | undefined;
+  /** Milliseconds from the first byte to the last read-back of the last recall that succeeded; without the settling. */
+  readonly lastWireMs: number;
+  /**
+   * Begins to open, identify and, after a loss, open again; resolves with the outcome of the first try, good or bad (see `state`).
+   * Aborting the signal is `stop()`.
+   */
+  start(signal: AbortSignal): Promise<void>;
+  /** Closes the wire; a command in flight fails with processor.lost. */
+  stop(): Promise<void>;
+  /**
+   * Sets what is named, in the profile's order, reads it back and lets it settle. What is not named stays as it is.
+   *
+   * @throws OutboardError job.setting before anything is sent | processor.lost | processor.timeout | processor.reply |
+   *   processor.identity | processor.unverified
+   */
+  recall(settings: Settings): Promise<RecalledSetting[]>;
+  /**
+   * Asks for the present values and sets nothing. `verified` means: read back, equal to what is named (within the profile's tolWire)
+   * and nobody touched the unit since the last recall. A difference is reported, not thrown.
+   */
+  readBack(settings: Settings): Promise<RecalledSetting[]>;
+  /** Applies the profile's safe state, in its order, verified like a recall. */
+  safe(): Promise<void>;
+  /** Returns the function that removes the listener. */
+  onLocalChange(listener: (change: LocalChange) => void): () => void;
+  /** Called after every change of `state`. Returns the function that removes the listener. */
+  onState(listener: (state: UnitState) => void): () => void;
+}

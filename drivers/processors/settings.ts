@@ -1,0 +1,181 @@
+/**
+ * Settings as a job or a profile names them, `name` or `name@axis=n`, against what a profile allows. Nothing is clamped and nothing is
+ * rounded: what is not exactly a position of the unit is refused, with what would be legal.
+ */
+import type { Settings, SettingValue } from '../../core/contract/primitives.js';
+import { OutboardError } from '../../core/errors.js';
+import type { Decimal } from './decimal.js';
+import { invalidProfile } from './invalid.js';
+import { indicesOf, type Parameter, spelledValue } from './parameter.js';
+import type { Profile } from './profile.js';
+
+/** One setting, understood. */
+export interface Target {
+  readonly key: string;
+  readonly parameter: Parameter;
+  readonly index: number | null;
+  readonly value: SettingValue;
+  readonly w: Decimal;
+}
+
+export function settingKey({ name, axis }: Parameter, index: number | null): string {
+  return axis === undefined ? name : `${name}@${axis.name}=${index}`;
+}
+
+/** A pattern that has to match the whole line. */
+export function fullLine(pattern: string): RegExp {
+  return new RegExp(`^(?:${pattern})$`, 'u');
+}
+
+type Named = { parameter: Parameter; index: number | null };
+
+function find(params: ReadonlyMap<string, Parameter>, key: string): Named | undefined {
+  const [name = '', at] = key.split('@', 2);
+  const parameter = params.get(name);
+  if (parameter === undefined) return undefined;
+  const index = indicesOf(parameter).find((i) => settingKey(parameter, i) === key);
+  return index === undefined || (at === undefined) !== (parameter.axis === undefined) ? undefined : { parameter, index };
+}
+
+function legalNames(params: ReadonlyMap<string, Parameter>): string {
+  const names = [...params.values()].map(({ name, axis }) =>
+    axis === undefined ? name : `${name}@${axis.name}=${axis.from}..${axis.to}`,
+  );
+  return names.length === 0 ? 'none' : names.join(', ');
+}
+
+/** JSON has no NaN and no infinity, and a refusal travels as JSON. */
+function shown(value: unknown): SettingValue {
+  if (typeof value === 'number' && Number.isFinite(value)) return value + 0;
+  if (typeof value === 'boolean') return value;
+  return String(value).slice(0, 64);
+}
+
+/**
+ * The settings in the profile's order (then by index), understood. Units are those of the profile; -0 is 0.
+ *
+ * @throws OutboardError job.setting for an unknown name, a wrong type, a value out of range or between two steps; details {path, value, range}
+ */
+export function resolveSettings(profile: Profile, settings: Settings, path = 'settings'): Target[] {
+  const found: Target[] = [];
+  for (const [key, value] of Object.entries(settings)) {
+    const at = `${path}.${key}`;
+    const named = find(profile.params, key);
+    if (named === undefined) {
+      const range = legalNames(profile.params);
+      throw refusal(`${at}: ${profile.id} has no setting "${key}"; it has ${range}`, at, value, range);
+    }
+    const { parameter, index } = named;
+    const w = parameter.taper.encode(value);
+    if (w === undefined) throw illegal(at, parameter, value);
+    // What w stands for is the canonical spelling of the value: 0 for -0.
+    found.push({ key, parameter, index, value: parameter.taper.decode(w) as SettingValue, w });
+  }
+  const order = [...profile.params.keys()];
+  return found.sort(
+    (a, b) =>
+      order.indexOf(a.parameter.name) - order.indexOf(b.parameter.name) || (a.index ?? 0) - (b.index ?? 0),
+  );
+}
+
+function illegal(at: string, parameter: Parameter, value: unknown): OutboardError {
+  const { range } = parameter.taper;
+  const said = typeof value === 'string' ? JSON.stringify(shown(value)) : String(shown(value));
+  const inRange =
+    typeof value === 'number' && parameter.min !== undefined && parameter.max !== undefined
+      ? value >= parameter.min && value <= parameter.max
+      : false;
+  const near = inRange ? parameter.taper.neighbours(value as number) : undefined;
+  const between = near === undefined ? '' : `; the nearest are ${near[0]} and ${near[1]}`;
+  return refusal(`${at}: ${said} is not allowed; allowed is ${range}${between}`, at, value, range);
+}
+
+function refusal(message: string, path: string, value: unknown, range: string): OutboardError {
+  return new OutboardError('job.setting', message, { details: { path, value: shown(value), range } });
+}
+
+/**
+ * Refuses settings that the profile does not allow. `path` says where they stand, for instance `job.chain[0].settings`.
+ *
+ * @throws OutboardError job.setting; details {path, value, range}
+ */
+export function checkSettings(profile: Profile, settings: Settings, path = 'settings'): void {
+  resolveSettings(profile, settings, path);
+}
+
+/**
+ * The settings of a take: what is named, and the profile's default for every setting that has one and is not named, so that a take does not
+ * depend on the one before it. Names and values are as in `settings`; unknown and illegal ones pass through to be refused by `checkSettings`.
+ */
+export function withDefaults(profile: Profile, settings: Settings): Settings {
+  const complete: Settings = { ...settings };
+  for (const parameter of profile.params.values())
+    for (const index of parameter.default === undefined ? [] : indicesOf(parameter)) {
+      const key = settingKey(parameter, index);
+      if (!Object.hasOwn(settings, key)) complete[key] = parameter.default as SettingValue;
+    }
+  return complete;
+}
+
+/**
+ * The largest gain, in dB, that a signal can meet in the unit during a take with these settings (completed by `withDefaults`). A gain that is
+ * neither named nor has a default counts with its maximum, because it stays where it is; of a gain that exists per channel, the largest
+ * channel counts; several gains add up.
+ *
+ * @throws OutboardError job.setting
+ */
+export function maxGainDb(profile: Profile, settings: Settings): number {
+  const targets = resolveSettings(profile, withDefaults(profile, settings));
+  let sumDb = 0;
+  for (const parameter of profile.params.values()) {
+    if (!parameter.gain) continue;
+    const named = targets.filter((target) => target.parameter === parameter).map(({ value }) => value as number);
+    const complete = named.length === indicesOf(parameter).length;
+    sumDb += complete ? Math.max(...named) : (parameter.max as number);
+  }
+  return sumDb;
+}
+
+/**
+ * True when every setting of a take with these settings (completed by `withDefaults`) can be read back from the unit (verify by readback).
+ *
+ * @throws OutboardError job.setting
+ */
+export function readable(profile: Profile, settings: Settings): boolean {
+  const targets = resolveSettings(profile, withDefaults(profile, settings));
+  return targets.every(({ parameter }) => parameter.verifyBy === 'readback');
+}
+
+/**
+ * A state as a profile spells it: a bare name of a parameter with an axis means every index, and a bool may be "on" or "off".
+ *
+ * @throws OutboardError profile.invalid
+ */
+export function profileState(
+  params: ReadonlyMap<string, Parameter>,
+  state: Readonly<Record<string, SettingValue>>,
+  path: string,
+): Map<string, SettingValue> {
+  const expanded = new Map<string, SettingValue>();
+  for (const [key, spelled] of Object.entries(state)) {
+    const at = `${path}.${key}`;
+    const whole = params.get(key);
+    const named = find(params, key);
+    const targets: Named[] =
+      whole !== undefined
+        ? indicesOf(whole).map((index) => ({ parameter: whole, index }))
+        : named !== undefined
+          ? [named]
+          : [];
+    if (targets.length === 0) throw invalidProfile(at, `there is no such setting; there is ${legalNames(params)}`);
+    for (const { parameter, index } of targets) {
+      const value = spelledValue(parameter.kind, spelled);
+      if (parameter.taper.encode(value) === undefined)
+        throw invalidProfile(at, `${JSON.stringify(spelled)} is not allowed; allowed is ${parameter.taper.range}`);
+      const full = settingKey(parameter, index);
+      if (expanded.has(full)) throw invalidProfile(at, `${full} is set twice`);
+      expanded.set(full, value);
+    }
+  }
+  return expanded;
+}
