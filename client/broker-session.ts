@@ -50,7 +50,12 @@ export class BrokerSession {
   readonly #pending = new Set<(error: OutboardError) => void>();
   #over: OutboardError | null = null;
 
-  private constructor(client: MqttClient, protocol: MqttProtocol, options: SessionOptions, ended: Promise<OutboardError>) {
+  private constructor(
+    client: MqttClient,
+    protocol: MqttProtocol,
+    options: SessionOptions,
+    ended: Promise<OutboardError>,
+  ) {
     this.#client = client;
     this.protocol = protocol;
     this.#publishTimeoutMs = options.publishTimeoutMs;
@@ -245,7 +250,14 @@ function clientOptions(options: SessionOptions, version: 4 | 5): IClientOptions 
         }
       : {}),
     ...(options.will
-      ? { will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), qos: 1 as const, retain: true } }
+      ? {
+          will: {
+            topic: options.will.topic,
+            payload: Buffer.from(options.will.payload),
+            qos: 1 as const,
+            retain: true,
+          },
+        }
       : {}),
   };
 }
@@ -255,8 +267,12 @@ function brokerError(error: Error | null): OutboardError {
   const code: unknown = (error as { code?: unknown } | null)?.code;
   const message = error === null ? 'the connection ended' : error.message || String(code);
   const refused = typeof code === 'number' || (typeof code === 'string' && /^ERR_SSL_.*ALERT/.test(code));
-  if (!refused) return new OutboardError('broker.unreachable', `the broker cannot be reached: ${message}`, { cause: error });
-  return new OutboardError('broker.refused', `the broker refuses: ${message}`, { cause: error, details: { reason: code } });
+  if (!refused)
+    return new OutboardError('broker.unreachable', `the broker cannot be reached: ${message}`, { cause: error });
+  return new OutboardError('broker.refused', `the broker refuses: ${message}`, {
+    cause: error,
+    details: { reason: code },
+  });
 }
 
 function publishError(error: Error, topic: string): OutboardError {

@@ -143,7 +143,14 @@ export class Dispatcher {
    */
   async offer(offer: Offer): Promise<OfferedJob> {
     const rig = offer.rig ?? this.#options.rig;
-    const signed = await this.#sign('job', rig, { job: offer.job }, offer.lifetimeSeconds ?? HOUR_SECONDS, offer.id, offer.nbf);
+    const signed = await this.#sign(
+      'job',
+      rig,
+      { job: offer.job },
+      offer.lifetimeSeconds ?? HOUR_SECONDS,
+      offer.id,
+      offer.nbf,
+    );
     const job = new OfferedJob(offer.id, rig, signed.token);
     this.#jobs.set(job.id, job);
     this.#repeat(topics(rig).offer, signed, job.verdict).catch((error) => job.fail(asOutboardError(error)));
@@ -180,7 +187,12 @@ export class Dispatcher {
   async ackResult(id: string, receipt: ResultReceipt, rig?: string): Promise<JobEvent> {
     const job = this.follow(id, rig);
     const answer = receipt.outcome === 'stored' ? job.final : job.next('delivered');
-    const signed = await this.#sign('ack', job.rig, { ack: { events: [], result: { job: id, ...receipt } } }, HOUR_SECONDS);
+    const signed = await this.#sign(
+      'ack',
+      job.rig,
+      { ack: { events: [], result: { job: id, ...receipt } } },
+      HOUR_SECONDS,
+    );
     await this.#repeat(topics(job.rig).control, signed, answer);
     return await answer;
   }
@@ -205,7 +217,14 @@ export class Dispatcher {
   ): Promise<{ token: string; expires: number }> {
     const iat = nowSeconds();
     const expires = iat + lifetimeSeconds;
-    const claims = { iss: this.#options.signer.name, aud: rig, jti, iat, exp: expires, ...(nbf === undefined ? {} : { nbf }) };
+    const claims = {
+      iss: this.#options.signer.name,
+      aud: rig,
+      jti,
+      iat,
+      exp: expires,
+      ...(nbf === undefined ? {} : { nbf }),
+    };
     return { token: await this.#options.signer.sign(purpose, { ...claims, ...body }), expires };
   }
 

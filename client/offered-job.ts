@@ -45,7 +45,9 @@ export class OfferedJob {
   /** Like `until`, but only what comes from now on counts. */
   next(...types: EventType[]): Promise<JobEvent> {
     const known = new Set(this.#past);
-    return this.#first((event) => !known.has(event) && (types.includes(event.payload.type) || isFinal(event.payload.type)));
+    return this.#first(
+      (event) => !known.has(event) && (types.includes(event.payload.type) || isFinal(event.payload.type)),
+    );
   }
 
   /** All events from the first on, progress that is past left out; ends after the final one. */
@@ -65,7 +67,8 @@ export class OfferedJob {
   push(event: JobEvent): void {
     // Progress says nothing that a later one does not: only the newest is kept.
     const last = this.#past.at(-1);
-    if (event.payload.type === 'progress' && last?.payload.type === 'progress' && this.#listeners.size === 0) this.#past.pop();
+    if (event.payload.type === 'progress' && last?.payload.type === 'progress' && this.#listeners.size === 0)
+      this.#past.pop();
     this.#past.push(event);
     this.#changed();
   }

@@ -42,7 +42,8 @@ export async function sealSource(
     for await (const chunk of readable(input)) {
       const { length } = chunk;
       await writer.write(chunk);
-      options.onProgress?.((bytes += length));
+      bytes += length;
+      options.onProgress?.(bytes);
     }
     const sealed = await writer.finish();
     return { source: { ...sealed, format }, file: output, identity, raw, recipient };
@@ -55,7 +56,8 @@ export async function sealSource(
 /** Chunks that own their memory, because the sealing thread takes them over. */
 async function* readable(file: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) yield new Uint8Array(chunk as Buffer);
+    for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 }))
+      yield new Uint8Array(chunk as Buffer);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new OutboardError('file.unreadable', `${file}: cannot be read (${code})`, { cause });

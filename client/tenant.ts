@@ -19,8 +19,14 @@ export async function openResult(
 ): Promise<void> {
   const actual = await digestOf(result.file);
   if (actual.bytes !== result.bytes)
-    throw new OutboardError('store.size', `${result.file} has ${actual.bytes} bytes, the certificate says ${result.bytes}`);
+    throw new OutboardError(
+      'store.size',
+      `${result.file} has ${actual.bytes} bytes, the certificate says ${result.bytes}`,
+    );
   if (actual.digest !== result.digest)
-    throw new OutboardError('store.digest', `${result.file} is ${actual.digest}, the certificate says ${result.digest}`);
+    throw new OutboardError(
+      'store.digest',
+      `${result.file} is ${actual.digest}, the certificate says ${result.digest}`,
+    );
   await writeNewStream(output, openFile(result.file, identity, options));
 }

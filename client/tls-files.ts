@@ -26,7 +26,11 @@ export type TlsLoader = () => Promise<TlsMaterial>;
 export function tlsFiles(files: TlsFiles, resolve: (path: string) => string = (path) => path): TlsLoader {
   return async () => {
     const keyFile = resolve(files.key);
-    const [ca, cert, key] = await Promise.all([readPem(resolve(files.ca)), readPem(resolve(files.cert)), readPem(keyFile)]);
+    const [ca, cert, key] = await Promise.all([
+      readPem(resolve(files.ca)),
+      readPem(resolve(files.cert)),
+      readPem(keyFile),
+    ]);
     const mode = (await stat(keyFile)).mode & 0o777;
     if ((mode & 0o077) !== 0)
       throw new OutboardError('config.key', `${keyFile}: mode ${mode.toString(8)} lets others read a private key`, {

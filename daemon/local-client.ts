@@ -123,7 +123,11 @@ export class LocalClient {
   }
 
   /** Bytes of a sealed result, from `offset` on. @throws as `get` */
-  async *getBlob(digest: string, offset: number, options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  async *getBlob(
+    digest: string,
+    offset: number,
+    options: CallOptions = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const path = `/blobs/${digest}`;
     const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
     const response = await this.#head('GET', path, { ...options, headers }, (req) => {
@@ -228,7 +232,8 @@ function drained(req: ClientRequest, timeoutMs: number): Promise<void> {
 }
 
 function unreachable(cause: unknown): OutboardError {
-  const reason = (cause as NodeJS.ErrnoException | undefined)?.code ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason =
+    (cause as NodeJS.ErrnoException | undefined)?.code ?? (cause instanceof Error ? cause.message : String(cause));
   return new OutboardError('rig.unreachable', `the rig does not answer (${reason})`, { cause });
 }
 
@@ -239,7 +244,8 @@ function encode(content: Body['content']): Buffer {
 
 function withQuery(path: string, query: CallOptions['query']): string {
   if (!query) return path;
-  return `${path}?${new URLSearchParams(Object.entries(query).map(([key, value]) => [key, String(value)]))}`;
+  const text = Object.fromEntries(Object.entries(query).map(([key, value]) => [key, String(value)]));
+  return `${path}?${new URLSearchParams(text)}`;
 }
 
 function parse<S extends z.ZodType>(path: string, schema: S, answer: Answer): z.output<S> {
@@ -252,7 +258,10 @@ function parse<S extends z.ZodType>(path: string, schema: S, answer: Answer): z.
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new OutboardError('rig.answer', `the answer to ${path} is not what it should be: ${issue.path.join('.')}: ${issue.message}`);
+  throw new OutboardError(
+    'rig.answer',
+    `the answer to ${path} is not what it should be: ${issue.path.join('.')}: ${issue.message}`,
+  );
 }
 
 /** The answer, or the rig's refusal as an error. */

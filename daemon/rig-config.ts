@@ -68,8 +68,7 @@ function checkCrosstalkNames(config: RigConfig, fault: Fault): void {
   for (const { path, rows } of lists) {
     rows.forEach((row, index) => {
       for (const end of ['from', 'to'] as const) {
-        if (!Object.hasOwn(config.inserts, row[end]))
-          fault([...path, index, end], `there is no insert ${row[end]}`);
+        if (!Object.hasOwn(config.inserts, row[end])) fault([...path, index, end], `there is no insert ${row[end]}`);
       }
       if (row.from === row.to) fault([...path, index, 'to'], 'crosstalk is between two inserts');
     });

@@ -6,7 +6,13 @@ import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type PrivateJwk, generateSigningKey, generateWrappingKey, publicJwk, writePrivateJwk } from '../../certs/keys.js';
+import {
+  type PrivateJwk,
+  generateSigningKey,
+  generateWrappingKey,
+  publicJwk,
+  writePrivateJwk,
+} from '../../certs/keys.js';
 import { sealRootKey } from '../../certs/root-key.js';
 import { generateIdentity } from '../../certs/sealing.js';
 import { certificateFacts } from '../../certs/transport-ca.js';
@@ -253,7 +259,11 @@ async function makeTransport(tree: NewTree, plan: Plan, now: number) {
   files.push(...crlFiles(ca, ledger, now));
   for (const file of files) await tree.file(file.path, file.content, file.secret ? PRIVATE_FILE : PUBLIC_FILE);
   await tree.file(CA_CERT, ca.certPem, PUBLIC_FILE);
-  await tree.file(CA_KEY, await sealCaKey(ca.keyPem, plan.passphrases[0]!, plan.options.scryptWorkFactor), PRIVATE_FILE);
+  await tree.file(
+    CA_KEY,
+    await sealCaKey(ca.keyPem, plan.passphrases[0]!, plan.options.scryptWorkFactor),
+    PRIVATE_FILE,
+  );
   await tree.file(LEDGER, `${JSON.stringify(ledger, null, 2)}\n`, PUBLIC_FILE);
   return {
     certificates: Math.min(...ledger.issued.map((row) => row.notAfter)),

@@ -10,7 +10,8 @@ export function interruptSignal(): AbortSignal {
   controller = new AbortController();
   const made = controller;
   // `once`: after the first signal the default action is back, which ends the process at once.
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => made.abort(new Error(`ended by ${name}`)));
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => made.abort(new Error(`ended by ${name}`)));
   return made.signal;
 }
 

@@ -47,7 +47,8 @@ export async function createTree<T>(target: string, build: (tree: NewTree) => Pr
 }
 
 function newTree(root: string): NewTree {
-  const folder = async (path: string) => void (await mkdir(join(root, path), { recursive: true, mode: PRIVATE_FOLDER }));
+  const folder = async (path: string) =>
+    void (await mkdir(join(root, path), { recursive: true, mode: PRIVATE_FOLDER }));
   return {
     root,
     folder,
@@ -96,7 +97,10 @@ function exists(place: string): OutboardError {
 
 function writeError(place: string, cause: unknown): OutboardError {
   const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
-  return new OutboardError('file.write', `${place}: cannot be written (${reason})`, { cause, details: { path: place } });
+  return new OutboardError('file.write', `${place}: cannot be written (${reason})`, {
+    cause,
+    details: { path: place },
+  });
 }
 
 async function syncTree(path: string): Promise<void> {

@@ -63,7 +63,9 @@ export function createOutput(
     },
     progress: (label, total, unit) => {
       if (json) return { update() {}, end() {} };
-      return interactive ? barProgress(streams.stderr, label, total, unit) : plainProgress(toStderr, label, total, unit);
+      return interactive
+        ? barProgress(streams.stderr, label, total, unit)
+        : plainProgress(toStderr, label, total, unit);
     },
   };
 }
@@ -87,7 +89,7 @@ export function printError(
 export function formatTable(rows: readonly (readonly string[])[], headings?: readonly string[]): string[] {
   const all = headings ? [headings, ...rows] : [...rows];
   const widths: number[] = [];
-  for (const row of all) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  for (const row of all) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   return all.map((row) =>
     row
       .map((cell, i) => cell.padEnd(widths[i]!))

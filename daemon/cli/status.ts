@@ -42,7 +42,12 @@ export function showStatus(output: Output, status: StatusAnswer, now: number): v
       ? [['maintenance', `until ${formatTime(state.maintenance.until)}: ${state.maintenance.reason}`]]
       : []),
     ...(state.lastFault
-      ? [['last fault', `${state.lastFault.problem.code}: ${state.lastFault.problem.message} (${ago(state.lastFault.at)})`]]
+      ? [
+          [
+            'last fault',
+            `${state.lastFault.problem.code}: ${state.lastFault.problem.message} (${ago(state.lastFault.at)})`,
+          ],
+        ]
       : []),
     [
       'trust',

@@ -22,7 +22,7 @@ export const LEDGER = 'roots/transport-ledger.json';
 /** Holders that check revocations: they get the list. */
 export const CRL_FOLDERS = ['broker', 'store'] as const;
 
-const Issued = z.strictObject({ serial: z.string(), name: z.string(), notAfter: Seconds });
+const Issued = z.strictObject({ serial: z.string(), name: z.string(), folder: z.string(), notAfter: Seconds });
 /** A holder's `tls/` folder. The first name is the CN; a server's other names are those it is reached by. */
 const Place = z.strictObject({
   folder: z.string().regex(/^[a-z0-9-]+$/),
@@ -65,7 +65,7 @@ export async function issueTo(ca: CertificateAndKey, ledger: Ledger, place: Plac
   const { serial, notAfter } = certificateFacts(made.certPem);
   if (!ledger.places.some((other) => other.folder === place.folder)) ledger.places.push(place);
   ledger.issued = ledger.issued.filter((row) => row.notAfter > now);
-  ledger.issued.push({ serial, name: place.names[0]!, notAfter });
+  ledger.issued.push({ serial, name: place.names[0]!, folder: place.folder, notAfter });
   const file = (name: string, content: string, secret: boolean) => ({
     path: `${place.folder}/tls/${name}`,
     content,
@@ -83,12 +83,20 @@ export function crlFiles(ca: CertificateAndKey, ledger: Ledger, now: number): Tl
   return CRL_FOLDERS.map((folder) => ({ path: `${folder}/tls/crl.pem`, content, secret: false }));
 }
 
-/** Enters every certificate of a name that has not expired as revoked. @throws OutboardError usage when there is none */
-export function revokeName(ledger: Ledger, name: string, now: number): string[] {
+/**
+ * Enters as revoked every certificate of a holder that has not expired.
+ *
+ * @param whom the CN (a rig's id, role.name), or the holder's folder
+ * @returns the serials
+ * @throws OutboardError usage when there is none
+ */
+export function revokeHolder(ledger: Ledger, whom: string, now: number): string[] {
   const already = new Set(ledger.revoked.map((row) => row.serial));
-  const hit = ledger.issued.filter((row) => row.name === name && row.notAfter > now && !already.has(row.serial));
-  if (hit.length === 0) throw new OutboardError('usage', `there is no certificate of ${name} to revoke`);
-  for (const { serial } of hit) ledger.revoked.push({ serial, name, revokedAt: now });
+  const hit = ledger.issued.filter(
+    (row) => (row.name === whom || row.folder === whom) && row.notAfter > now && !already.has(row.serial),
+  );
+  if (hit.length === 0) throw new OutboardError('usage', `there is no certificate of ${whom} to revoke`);
+  for (const { serial, name } of hit) ledger.revoked.push({ serial, name, revokedAt: now });
   return hit.map((row) => row.serial);
 }
 

@@ -21,7 +21,9 @@ const MAX_DAYS = MAX_BUNDLE_LIFETIME_SECONDS / DAY_SECONDS;
 
 export function trustCommand(): Command {
   return new Command('trust')
-    .description('Shows, renews and signs trust bundles; revokes keys. To revoke is to publish a version without the key.')
+    .description(
+      'Shows, renews and signs trust bundles; revokes keys. To revoke is to publish a version without the key.',
+    )
     .addCommand(showCommand())
     .addCommand(keyCommand())
     .addCommand(signCommand())

@@ -83,13 +83,13 @@ export class VirtualStream {
   }
 
   get tally(): Tally {
-    const { captured, played } = { captured: this.#clock, played: this.#clock };
-    return { captured, played, xruns: this.#xruns, starved: this.#starved, dropped: this.#dropped };
+    const frames = this.#clock;
+    return { captured: frames, played: frames, xruns: this.#xruns, starved: this.#starved, dropped: this.#dropped };
   }
 
   arm(channels: readonly number[], from: number, to: number): void {
     this.catchUp();
-    // What is due already cannot be declared any more: it counts as missing unless it is played now.
+    // Nobody can vouch for what was played before it was declared: it counts as missing.
     for (const channel of channels) this.#playback.arm(channel - 1, Math.max(from, this.#clock), to);
     if (from < this.#clock) this.#starve(from, Math.min(to, this.#clock));
   }
@@ -193,7 +193,7 @@ export class VirtualStream {
     if (this.#dropUntil > this.#clock) frames = Math.min(frames, this.#dropUntil - this.#clock);
     const stored = this.#draining ? 0 : this.#capture.contiguousRoom;
     if (stored > 0) frames = Math.min(frames, stored);
-    else if (!this.#draining && this.#skipSilence(target)) return;
+    else if (!this.#draining && this.#dropUntil <= this.#clock && this.#skipSilence(target)) return;
 
     const from = this.#clock;
     if (this.#o.clock === 'realtime') this.#reportStarved(from, from + frames);

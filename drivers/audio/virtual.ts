@@ -85,9 +85,10 @@ class VirtualDevice implements VirtualInterface {
   }
 
   inject(injection: Injection): void {
-    if (injection.atFrame === undefined && injection.kind === 'lost') this.presence = 'gone';
-    if (injection.atFrame === undefined && injection.kind === 'claim-lost') this.presence = 'taken';
-    this.claimed?.inject(injection);
+    if (this.claimed !== null) this.claimed.inject(injection);
+    else if (injection.kind === 'lost') this.presence = 'gone';
+    else if (injection.kind === 'claim-lost') this.presence = 'taken';
+    else throw noStream(injection.kind);
   }
 
   restore(): void {
@@ -211,7 +212,7 @@ class VirtualClaim implements Claim {
     } else if (injection.kind === 'lost' || injection.kind === 'claim-lost') {
       this.#deliver(injection.kind, null, null);
     } else {
-      throw new OutboardError('audio.closed', `No stream runs that ${injection.kind} could happen to.`);
+      throw noStream(injection.kind);
     }
   }
 
@@ -256,6 +257,10 @@ class VirtualClaim implements Claim {
 
 function busy(): OutboardError {
   return new OutboardError('audio.busy', 'The virtual interface is claimed already.');
+}
+
+function noStream(kind: FaultKind): OutboardError {
+  return new OutboardError('audio.closed', `No stream runs that ${kind} could happen to.`);
 }
 
 function checkFrame(frame: number): void {

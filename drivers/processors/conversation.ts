@@ -135,10 +135,10 @@ export class Conversation implements LinkListener {
     this.#framer.reset();
   }
 
-  /** Ends the conversation; what waits fails with processor.lost. `lost` is not called. May be called twice. */
-  async close(reason = 'the link was closed'): Promise<void> {
+  /** Ends the conversation; what waits fails with `error`. `lost` is not called. May be called twice. */
+  async close(error: OutboardError): Promise<void> {
     const link = this.#link;
-    this.#abandon(this.#lostError(reason));
+    this.#abandon(error);
     await link?.close();
   }
 
@@ -184,7 +184,7 @@ export class Conversation implements LinkListener {
   #line(line: string): void {
     const pending = this.#pending;
     const verdict = pending?.judge(line);
-    if (pending !== undefined && verdict?.kind === 'answer') return pending.resolve(verdict.value);
+    if (verdict?.kind === 'answer') return pending?.resolve(verdict.value);
     const meaning = this.#profile.errors.find(({ rx }) => rx.test(line))?.as;
     if (meaning !== undefined) {
       pending?.reject(new NoAnswer(whyOf(meaning), `the unit answered "${line}" (${meaning})`));
@@ -192,7 +192,7 @@ export class Conversation implements LinkListener {
     }
     const unsolicited = this.#profile.unsolicited.find(({ rx }) => rx.test(line));
     // A wrong echo is more than news: the command that waits may have been heard wrongly.
-    if (pending !== undefined && verdict !== undefined) return pending.reject(new NoAnswer('other', verdict.message));
+    if (verdict?.kind === 'other') return pending?.reject(new NoAnswer('other', verdict.message));
     if (unsolicited !== undefined) return this.#events.unsolicited({ means: unsolicited.means, line });
     this.noise++;
   }

@@ -224,27 +224,37 @@ class WiredUnit implements ProcessorUnit {
   /** One life of a link, from opening to its end. Resolves with whether the unit was ready in between. */
   async #connect(signal: AbortSignal, tried: () => void): Promise<boolean> {
     const { name, profile } = this;
-    let end: (error: OutboardError) => void = () => undefined;
+    let resolveEnded: (error: OutboardError) => void = () => undefined;
     const ended = new Promise<OutboardError>((resolve) => {
-      end = resolve;
+      resolveEnded = resolve;
     });
     const conversation = new Conversation(name, profile, {
       unsolicited: (change) => this.#heard(change, conversation),
-      lost: end,
+      lost: (error) => end(error),
     });
+    // At once, so that nobody who hears of the failure still finds the unit ready.
+    const end = (error: OutboardError): void => {
+      if (this.#session?.conversation === conversation) {
+        this.#session = undefined;
+        if (!signal.aborted) this.#fault(error, 'lost');
+      }
+      conversation.close(error).catch(() => undefined);
+      resolveEnded(error);
+    };
+    const failed = ended.then((error) => Promise.reject(error));
+    failed.catch(() => undefined);
     const stop = (): void => end(this.#lost('the unit was stopped'));
     signal.addEventListener('abort', stop, { once: true });
     try {
       this.#become('opening');
-      await conversation.open(this.#transport, signal);
+      await Promise.race([conversation.open(this.#transport, signal), failed]);
       this.#become('identifying');
       const exchange = new Exchange(name, profile, conversation);
-      await Promise.race([exchange.identify(), ended.then((error) => Promise.reject(error))]);
+      await Promise.race([exchange.identify(), failed]);
       this.#session = { conversation, exchange, end };
       this.#become('ready');
       tried();
-      const error = await ended;
-      if (!signal.aborted) this.#fault(error, 'lost');
+      await ended;
       return true;
     } catch (thrown) {
       const error = thrown instanceof OutboardError ? thrown : this.#lost(messageOf(thrown), thrown);
@@ -256,7 +266,7 @@ class WiredUnit implements ProcessorUnit {
       this.#session = undefined;
       this.#known.clear();
       this.#disturbances++;
-      await conversation.close('the link to the unit ended').catch(() => undefined);
+      await conversation.close(this.#lost('the link was closed')).catch(() => undefined);
     }
   }
 
@@ -268,12 +278,11 @@ class WiredUnit implements ProcessorUnit {
     if (session?.conversation !== conversation) return;
     this.#logger?.warn({ processor: this.name, means: change.means }, 'the unit reports what nobody asked for');
     if (change.means === 'reboot') session.end(this.#lost('the unit restarted'));
-    for (const listener of this.#changeListeners) listener(change);
+    for (const listener of this.#changeListeners) this.#tell(() => listener(change));
   }
 
   #fault(error: OutboardError, state: UnitState): void {
     this.#lastFault = error;
-    this.#session = undefined;
     this.#become(state);
     this.#logger?.warn({ processor: this.name, code: error.code, state }, error.message);
   }
@@ -281,7 +290,16 @@ class WiredUnit implements ProcessorUnit {
   #become(state: UnitState): void {
     if (this.#state === state) return;
     this.#state = state;
-    for (const listener of this.#stateListeners) listener(state);
+    for (const listener of this.#stateListeners) this.#tell(() => listener(state));
+  }
+
+  /** A listener that throws must not stop the unit. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#logger?.warn({ processor: this.name, error: messageOf(error) }, 'a listener failed');
+    }
   }
 
   #notReady(): OutboardError {

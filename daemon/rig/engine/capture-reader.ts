@@ -26,11 +26,13 @@ export class CaptureReader {
     return this.#claim.read(this.#block);
   }
 
-  /** Notes a gap. False when it cannot be counted: it has no place or length, or was read over already. */
+  /** Notes a gap. False when it cannot be counted: it has no place or length, or lies before what was read or noted already. */
   skip(atFrame: number | null, frames: number | null): boolean {
-    if (atFrame === null || frames === null || atFrame < this.#at) return false;
-    this.#gaps.push({ at: atFrame, frames });
-    this.#gaps.sort((a, b) => a.at - b.at);
+    const counted = this.#gaps.reduce((end, gap) => Math.max(end, gap.at + gap.frames), this.#at);
+    if (atFrame === null || frames === null || atFrame < counted) return false;
+    const last = this.#gaps.at(-1);
+    if (last && atFrame === last.at + last.frames) last.frames += frames;
+    else this.#gaps.push({ at: atFrame, frames });
     return true;
   }
 

@@ -36,7 +36,7 @@ export class JournalDatabase {
   open(key: Buffer): void {
     let db: Database.Database;
     try {
-      db = new Database(this.#path);
+      db = new Database(this.#path, { timeout: 0 });
       db.pragma("cipher='chacha20'");
       db.key(key);
       db.pragma('locking_mode=EXCLUSIVE');
