@@ -21,6 +21,7 @@ export async function uploadFile(
   store: StoreClient,
   blob: Blob & { file: string },
   signal?: AbortSignal,
+  onProgress?: (bytes: number) => void,
 ): Promise<{ existed: boolean }> {
   async function* body(offset: number): AsyncGenerator<Uint8Array> {
     const hash = createHash('sha256');
@@ -32,6 +33,7 @@ export async function uploadFile(
       if (held) yield held.subarray(Math.max(0, offset - sent + held.length));
       sent += (chunk as Buffer).length;
       held = chunk as Buffer;
+      onProgress?.(sent);
     }
     checkDigest(hash.digest('hex'), blob, blob.file);
     if (held) yield held;

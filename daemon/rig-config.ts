@@ -77,8 +77,7 @@ function checkCrosstalkNames(config: RigConfig, fault: Fault): void {
 
 /** What a demo may do and a rig with clients' music may not. */
 function checkProduction(config: RigConfig, fault: Fault): void {
-  if (config.clock.sync === 'unchecked')
-    fault(['clock', 'sync'], 'production: true needs a checked clock (timesyncd or adjtimex)');
+  if (config.clock.sync === 'unchecked') fault(['clock', 'sync'], 'production: true needs a checked clock (timesyncd)');
   if (config.trust.roots.threshold < 2)
     fault(['trust', 'roots', 'threshold'], 'production: true needs at least two signatures, so that no one person can');
   if (config.interface.driver === 'virtual')

@@ -53,6 +53,7 @@ log_dest stderr
 log_type error
 log_type warning
 log_type notice
+log_type information
 
 # --- the one way in: TLS 1.3 with a client certificate of our own authority
 listener ${o.port}${o.address === undefined ? '' : ` ${o.address}`}

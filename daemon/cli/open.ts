@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { openFile } from '../../certs/seal-thread.js';
 import { writeNewStream } from '../../client/blobs.js';
-import { OutboardError } from '../../core/errors.js';
-import { readText, refuseExistingFile } from './files.js';
+import { refuseExistingFile } from './files.js';
+import { readIdentity } from './identity.js';
 import { interruptSignal } from './interrupt.js';
 import { createOutput, formatBytes } from './output.js';
 
@@ -43,13 +43,4 @@ export function openCommand(): Command {
       output.object({ ok: true, file: o.out, bytes });
       output.line(`${o.out}  ${formatBytes(bytes)}`);
     });
-}
-
-/** The one identity in a file of `age-keygen`: comments and empty lines are passed over. @throws OutboardError file.unreadable | seal.open */
-export async function readIdentity(file: string): Promise<string> {
-  const lines = (await readText(file)).split(/\r?\n/).map((line) => line.trim());
-  const identities = lines.filter((line) => line !== '' && !line.startsWith('#'));
-  if (identities.length !== 1 || !identities[0]!.startsWith('AGE-SECRET-KEY-1'))
-    throw new OutboardError('seal.open', `${file}: must hold one identity of the form AGE-SECRET-KEY-1…`);
-  return identities[0]!;
 }

@@ -145,7 +145,7 @@ trust:
   bundle: trust.jws
 ${indent(rootsYaml(roots), 2)}
 
-# timesyncd | adjtimex | unchecked. An unchecked clock is degraded health: for demos and tests.
+# timesyncd | unchecked. An unchecked clock is degraded health: for demos and tests.
 clock: {sync: unchecked}
 
 # driver virtual: a simulated interface and analog path. clock realtime starves like hardware, fast speeds audio only.

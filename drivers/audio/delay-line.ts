@@ -12,17 +12,14 @@ export class DelayLine {
       return;
     }
     this.#reserve(delayFrames + 1);
-    const ring = this.#ring;
-    const mask = this.#mask;
-    let write = this.#next;
-    let read = (write - delayFrames) & mask;
-    for (let i = 0; i < frames; i++) {
-      ring[write] = block[i]!;
-      block[i] = ring[read]!;
-      write = (write + 1) & mask;
-      read = (read + 1) & mask;
+    for (let done = 0; done < frames; ) {
+      const write = this.#next;
+      const read = (write - delayFrames) & this.#mask;
+      const run = Math.min(frames - done, this.#ring.length - Math.max(write, read));
+      move(this.#ring, write, read, block, done, run);
+      this.#next = (write + run) & this.#mask;
+      done += run;
     }
-    this.#next = write;
   }
 
   /**
@@ -83,5 +80,13 @@ export class DelayLine {
     this.#ring = ring;
     this.#mask = size - 1;
     this.#next = 0;
+  }
+}
+
+/** A run that wraps at neither end of the ring: no index needs a mask. */
+function move(ring: Float64Array, write: number, read: number, block: Float64Array, at: number, run: number): void {
+  for (let i = 0; i < run; i++) {
+    ring[write + i] = block[at + i]!;
+    block[at + i] = ring[read + i]!;
   }
 }

@@ -141,19 +141,32 @@ export function wavBytes(o: WavLayout): number {
  */
 export function encodeFrames(samples: Int32Array, encoding: OutputEncoding): Uint8Array {
   const count = samples.length;
-  if (encoding === 'pcm24') {
-    const bytes = new Uint8Array(count * 3);
-    for (let i = 0, at = 0; i < count; i++, at += 3) {
-      const value = samples[i]!;
-      bytes[at] = value >> 8;
-      bytes[at + 1] = value >> 16;
-      bytes[at + 2] = value >> 24;
-    }
-    return bytes;
-  }
+  if (encoding === 'pcm24') return encode24(samples);
   const floats = new Float32Array(count);
   for (let i = 0; i < count; i++) floats[i] = (samples[i]! >> 8) * INT24_SCALE;
   const bytes = new Uint8Array(floats.buffer);
   if (!LITTLE_ENDIAN) Buffer.from(floats.buffer).swap32();
+  return bytes;
+}
+
+/** Four samples make three words. */
+function encode24(samples: Int32Array): Uint8Array {
+  const count = samples.length;
+  const bytes = new Uint8Array(count * 3);
+  const whole = LITTLE_ENDIAN ? count - (count % 4) : 0;
+  const words = new Int32Array(bytes.buffer, 0, (whole / 4) * 3);
+  for (let i = 0, w = 0; i < whole; i += 4, w += 3) {
+    const second = samples[i + 1]! >>> 8;
+    const third = samples[i + 2]! >>> 8;
+    words[w] = (samples[i]! >>> 8) | (second << 24);
+    words[w + 1] = (second >>> 8) | (third << 16);
+    words[w + 2] = (third >>> 16) | (samples[i + 3]! & 0xffff_ff00);
+  }
+  for (let i = whole, at = whole * 3; i < count; i++, at += 3) {
+    const value = samples[i]!;
+    bytes[at] = value >> 8;
+    bytes[at + 1] = value >> 16;
+    bytes[at + 2] = value >> 24;
+  }
   return bytes;
 }

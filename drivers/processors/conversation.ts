@@ -118,19 +118,18 @@ export class Conversation implements LinkListener {
   }
 
   /**
-   * Lets whatever is still under way arrive and be dropped, until the wire was silent for `quietMs`.
+   * Lets whatever is still under way arrive and be dropped, until the wire was silent for `quietMs` (the profile's when absent).
    *
    * @throws OutboardError processor.reply when the unit does not stop talking; processor.lost
    */
-  async drain(): Promise<void> {
-    const { quietMs, replyMs } = this.#profile.pacing;
-    const began = performance.now();
-    let quietSince = began;
-    while (performance.now() - quietSince < quietMs) {
-      if (performance.now() - began > 10 * (replyMs + quietMs))
+  async drain(quietMs = this.#profile.pacing.quietMs): Promise<void> {
+    const giveUpAtMs = performance.now() + 10 * (this.#profile.pacing.replyMs + quietMs);
+    let quietSinceMs = performance.now();
+    for (let leftMs = quietMs; leftMs > 0; leftMs = quietSinceMs + quietMs - performance.now()) {
+      if (performance.now() > giveUpAtMs)
         throw new OutboardError('processor.reply', `${this.#name}: the unit does not stop talking`);
-      await this.rest(quietMs - (performance.now() - quietSince));
-      quietSince = Math.max(quietSince, this.#lastByteAtMs);
+      await this.rest(leftMs);
+      quietSinceMs = Math.max(quietSinceMs, this.#lastByteAtMs);
     }
     this.#framer.reset();
   }
@@ -218,7 +217,10 @@ export class Conversation implements LinkListener {
   }
 
   #lostError(message: string, cause?: unknown): OutboardError {
-    return new OutboardError('processor.lost', `${this.#name}: ${message}`, { cause, details: { processor: this.#name } });
+    return new OutboardError('processor.lost', `${this.#name}: ${message}`, {
+      cause,
+      details: { processor: this.#name },
+    });
   }
 }
 

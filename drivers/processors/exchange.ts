@@ -49,7 +49,11 @@ export class Exchange {
       // It spoke, but not as this model does.
       const spoke = !(error instanceof OutboardError) || error.code === 'processor.reply';
       if (spoke || this.#conversation.noise > noiseBefore)
-        throw this.#error('processor.identity', `the unit does not answer "${step.tx}" as a ${this.#profile.id} does`, error);
+        throw this.#error(
+          'processor.identity',
+          `the unit does not answer "${step.tx}" as a ${this.#profile.id} does`,
+          error,
+        );
       throw error;
     }
     for (const [group, value] of Object.entries(step.must))
@@ -72,16 +76,10 @@ export class Exchange {
         return { kind: 'other', message: `"${command}" was acknowledged as "${line}"` };
       return { kind: 'answer', value: true };
     };
-    let tries = 0;
     await this.#persist(
-      async () => {
-        tries++;
-        return await this.#conversation.ask(command, judge);
-      },
+      () => this.#conversation.ask(command, judge),
       () => this.#query(target),
     );
-    // The acknowledgement of an earlier try may still be under way, and it could pass for the answer to the next question.
-    if (tries > 1) await this.#conversation.drain();
   }
 
   /** The present value. @throws OutboardError processor.* */
@@ -96,7 +94,10 @@ export class Exchange {
       if (said?.w == null || (said.index !== null && said.index !== index)) return undefined;
       const value = parameter.taper.decode(said.w);
       return value === undefined
-        ? { kind: 'other', message: `"${question}" was answered with "${line}", which is no value that the profile knows` }
+        ? {
+            kind: 'other',
+            message: `"${question}" was answered with "${line}", which is no value that the profile knows`,
+          }
         : { kind: 'answer', value: { w: said.w, value } };
     });
   }
@@ -109,27 +110,38 @@ export class Exchange {
         await this.#conversation.ask(tx, (line) => (rx.test(line) ? { kind: 'answer', value: true } : undefined));
   }
 
-  /** Tries, then again up to `retries` times: drained, and after `before`. */
+  /**
+   * Tries, then again up to `retries` times: after silence and wrong answers only when the wire has been quiet for as long as an answer may
+   * take, and after `before`. Then once more quiet: an answer to an earlier try could pass for the answer to the next question.
+   */
   async #persist<T>(attempt: () => Promise<T>, before?: () => Promise<void>): Promise<T> {
-    const { retries, quietMs } = this.#profile.pacing;
+    const { retries, quietMs, replyMs } = this.#profile.pacing;
+    let resynchronise = false;
     for (let left = retries; ; left--) {
       try {
-        if (left < retries) {
-          await this.#conversation.drain();
+        if (resynchronise) {
+          await this.#conversation.drain(Math.max(quietMs, replyMs));
           await before?.();
         }
-        return await attempt();
+        const answer = await attempt();
+        if (resynchronise) await this.#conversation.drain(Math.max(quietMs, replyMs));
+        return answer;
       } catch (error) {
         if (!(error instanceof NoAnswer)) throw error;
-        if (error.why === 'busy' && left > 0) await this.#conversation.rest(quietMs);
         if (error.why === 'refused') throw this.#error('processor.reply', error.message, error);
         if (left <= 0)
           throw this.#error(error.why === 'silent' ? 'processor.timeout' : 'processor.reply', error.message, error);
+        if (error.why === 'busy') await this.#conversation.rest(quietMs);
+        else resynchronise = true;
       }
     }
   }
 
-  #error(code: 'processor.identity' | 'processor.reply' | 'processor.timeout', message: string, cause?: unknown): OutboardError {
+  #error(
+    code: 'processor.identity' | 'processor.reply' | 'processor.timeout',
+    message: string,
+    cause?: unknown,
+  ): OutboardError {
     return new OutboardError(code, `${this.#name}: ${message}`, { cause, details: { processor: this.#name } });
   }
 }

@@ -67,7 +67,10 @@ export function compileParameter(
     const has = new Set(template.fields.map((f) => f.name));
     const missing = needs.find((need) => !need.split('|').some((n) => has.has(n)));
     if (missing !== undefined)
-      throw invalidProfile(`${path}.${key}`, `cannot be reversed: it does not carry {${missing.replace('|', '} or {')}}`);
+      throw invalidProfile(
+        `${path}.${key}`,
+        `cannot be reversed: it does not carry {${missing.replace('|', '} or {')}}`,
+      );
     return template;
   };
   const { wire, read, verify } = param;
@@ -80,7 +83,10 @@ export function compileParameter(
   const taper = compileTaper(param, path);
   const resting = param.default === undefined ? undefined : spelledValue(param.kind, param.default);
   if (resting !== undefined && taper.encode(resting) === undefined)
-    throw invalidProfile(`${path}.default`, `${JSON.stringify(param.default)} is not allowed; allowed is ${taper.range}`);
+    throw invalidProfile(
+      `${path}.default`,
+      `${JSON.stringify(param.default)} is not allowed; allowed is ${taper.range}`,
+    );
   const parameter: Parameter = {
     name,
     kind: param.kind,
@@ -199,11 +205,19 @@ export function parseReply(parameter: Parameter, line: string): Statement | unde
 /** Every line has room for every value, and comes back as what was said. */
 function checkReversible(parameter: Parameter, path: string): void {
   const { taper, axis, lines } = parameter;
-  const templates = { 'wire.tx': lines.tx, 'wire.txNeg': lines.txNeg, 'wire.ack': lines.ack, 'read.reply': lines.reply };
+  const templates = {
+    'wire.tx': lines.tx,
+    'wire.txNeg': lines.txNeg,
+    'wire.ack': lines.ack,
+    'read.reply': lines.reply,
+  };
   for (const [key, template] of Object.entries(templates))
     for (const field of template?.fields ?? [])
       if (field.name !== axis?.name && field.places < taper.wirePlaces)
-        throw invalidProfile(`${path}.${key}`, `{${field.name}} shows ${field.places} places, the wire needs ${taper.wirePlaces}`);
+        throw invalidProfile(
+          `${path}.${key}`,
+          `{${field.name}} shows ${field.places} places, the wire needs ${taper.wirePlaces}`,
+        );
   const indices = axis === undefined ? [null] : [axis.from, axis.to];
   for (const index of indices)
     for (const value of taper.sample(33)) {

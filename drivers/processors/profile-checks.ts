@@ -39,7 +39,8 @@ export function checkCommands(profile: Profile): void {
     // Without a terminator a unit acts as soon as it has read a whole command.
     for (let i = 1; txEnd === '' && i < line.length; i++) {
       const early = readings(profile, line.slice(0, i))[0];
-      if (early !== undefined) throw invalidProfile(early, `"${line}" begins with a whole command, "${line.slice(0, i)}"`);
+      if (early !== undefined)
+        throw invalidProfile(early, `"${line}" begins with a whole command, "${line.slice(0, i)}"`);
     }
   }
   for (const { name, lines } of profile.params.values()) {

@@ -10,7 +10,7 @@ const SettingKey = z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,31}(@[a-z]{1,16}=[1-
 const SettingState = z.record(SettingKey, z.union([z.number(), z.boolean(), z.string()]));
 const ParamName = z.string().regex(NAME);
 const AxisName = z.string().regex(/^[a-z]{1,16}$/);
-const Latin1 = z.string().regex(/^[\u0000-\u00ff]*$/, 'only latin1 characters');
+const Latin1 = z.string().refine((text) => !/[^\0-\xff]/.test(text), 'only latin1 characters');
 const Milliseconds = z.number().min(0).max(600_000);
 /** JavaScript regular expression, `u` flag. */
 const Pattern = z.string().refine((text) => {
@@ -47,9 +47,7 @@ export const Framing = z.strictObject({
 export const Pacing = z.strictObject({
   gapMs: Milliseconds.meta({ description: 'least pause between the last byte of one exchange and the next command' }),
   replyMs: Milliseconds.min(1).meta({ description: 'time-out of an acknowledgement or a reply' }),
-  quietMs: Milliseconds.min(1)
-    .optional()
-    .meta({ description: 'silence that proves the wire drained; 50 when absent' }),
+  quietMs: Milliseconds.min(1).optional().meta({ description: 'silence that proves the wire drained; 50 when absent' }),
   maxInFlight: z.literal(1),
   retries: z.int().min(0).max(10),
 });
@@ -103,7 +101,9 @@ const common = {
   verify: z.strictObject({
     by: z
       .enum(['readback', 'ack', 'none'])
-      .meta({ description: 'only readback verifies; ack demands the echo of the value but the result stays unverified' }),
+      .meta({
+        description: 'only readback verifies; ack demands the echo of the value but the result stays unverified',
+      }),
     tolWire: z.number().min(0).optional().meta({ description: 'allowed difference in units of w; 0 when absent' }),
   }),
   default: z
@@ -120,11 +120,17 @@ export const Param = z.discriminatedUnion('kind', [
     unit: z.string().min(1).max(16),
     min: z.number(),
     max: z.number(),
-    step: z.number().positive().optional().meta({ description: 'may be absent for a table: its positions are the grid' }),
+    step: z
+      .number()
+      .positive()
+      .optional()
+      .meta({ description: 'may be absent for a table: its positions are the grid' }),
     gain: z
       .literal(true)
       .optional()
-      .meta({ description: 'the value, in dB, is gain in the signal path: it counts against isolation. Needs unit dB' }),
+      .meta({
+        description: 'the value, in dB, is gain in the signal path: it counts against isolation. Needs unit dB',
+      }),
     ...common,
   }),
   z.strictObject({ kind: z.literal('bool'), ...common }),
@@ -142,10 +148,7 @@ export const Sim = z.strictObject({
   identity: z.array(Latin1).meta({ description: 'the answer to each identity step' }),
   errors: z.partialRecord(ErrorMeaning, Latin1).meta({ description: 'the line that says each kind of error' }),
   drives: z
-    .record(
-      SettingKey,
-      z.union([DriveTarget, z.strictObject({ to: DriveTarget, scale: z.number() })]),
-    )
+    .record(SettingKey, z.union([DriveTarget, z.strictObject({ to: DriveTarget, scale: z.number() })]))
     .optional()
     .meta({ description: 'which part of the simulated analog path a setting moves; gains and delays add up' }),
 });

@@ -57,7 +57,8 @@ export async function loadProfiles(dir: string = PROFILES): Promise<Map<string, 
   }
   for (const name of names) {
     const profile = parseProfile(await readFile(join(dir, name), 'utf8'), name);
-    if (name !== `${profile.id}.yaml`) throw located(invalidProfile('id', `"${profile.id}" is not the file's name`), name);
+    if (name !== `${profile.id}.yaml`)
+      throw located(invalidProfile('id', `"${profile.id}" is not the file's name`), name);
     profiles.set(profile.id, profile);
   }
   return profiles;
@@ -139,7 +140,8 @@ function orderOf(document: ProfileDocument): string[] {
   const twice = order.find((name, i) => order.indexOf(name) !== i);
   if (twice !== undefined) throw invalidProfile('order', `"${twice}" stands twice`);
   const missing = all.find((name) => !order.includes(name));
-  if (missing !== undefined) throw invalidProfile('order', `"${missing}" is missing; "*" stands for all that are not named`);
+  if (missing !== undefined)
+    throw invalidProfile('order', `"${missing}" is missing; "*" stands for all that are not named`);
   return order;
 }
 

@@ -34,7 +34,9 @@ function find(params: ReadonlyMap<string, Parameter>, key: string): Named | unde
   const parameter = params.get(name);
   if (parameter === undefined) return undefined;
   const index = indicesOf(parameter).find((i) => settingKey(parameter, i) === key);
-  return index === undefined || (at === undefined) !== (parameter.axis === undefined) ? undefined : { parameter, index };
+  return index === undefined || (at === undefined) !== (parameter.axis === undefined)
+    ? undefined
+    : { parameter, index };
 }
 
 function legalNames(params: ReadonlyMap<string, Parameter>): string {
@@ -73,8 +75,7 @@ export function resolveSettings(profile: Profile, settings: Settings, path = 'se
   }
   const order = [...profile.params.keys()];
   return found.sort(
-    (a, b) =>
-      order.indexOf(a.parameter.name) - order.indexOf(b.parameter.name) || (a.index ?? 0) - (b.index ?? 0),
+    (a, b) => order.indexOf(a.parameter.name) - order.indexOf(b.parameter.name) || (a.index ?? 0) - (b.index ?? 0),
   );
 }
 

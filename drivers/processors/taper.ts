@@ -3,7 +3,18 @@
  * exactly those that a wire position stands for, so nothing is ever rounded on the way out.
  */
 import type { SettingValue } from '../../core/contract/primitives.js';
-import { add, compare, type Decimal, decimalOf, multiply, normal, roundedTo, subtract, toNumber, wholeQuotient } from './decimal.js';
+import {
+  add,
+  compare,
+  type Decimal,
+  decimalOf,
+  multiply,
+  normal,
+  roundedTo,
+  subtract,
+  toNumber,
+  wholeQuotient,
+} from './decimal.js';
 import { invalidProfile } from './invalid.js';
 import type { Param } from './profile-schema.js';
 
@@ -94,11 +105,7 @@ function linear(param: NumberParam, scaleNumber: number, offsetNumber: number, p
 /** Every wire position with its value, w rising. */
 type Positions = Map<number, number>;
 
-function tablePositions(
-  param: NumberParam,
-  taper: Extract<Param['taper'], { t: 'table' }>,
-  path: string,
-): Positions {
+function tablePositions(param: NumberParam, taper: Extract<Param['taper'], { t: 'table' }>, path: string): Positions {
   const at = `${path}.taper.points`;
   const { points } = taper;
   const [[w0], [w1]] = [points[0] as [number, number], points.at(-1) as [number, number]];
@@ -171,7 +178,7 @@ function positions(param: NumberParam, byWire: Positions, path: string): Taper {
     wirePlaces: 0,
     sample(count) {
       const stride = Math.max(1, Math.floor(ascending.length / count));
-      return [...ascending.filter((_, i) => i % stride === 0), ascending.at(-1) as number];
+      return [...new Set([...ascending.filter((_, i) => i % stride === 0), ascending.at(-1) as number])];
     },
   };
 }

@@ -146,7 +146,8 @@ class WiredUnit implements ProcessorUnit {
     let settleMs = leastSettleMs;
     for (const target of targets) {
       const known = this.#known.get(target.key);
-      if (known === undefined || compare(known, target.w) !== 0) settleMs = Math.max(settleMs, target.parameter.settleMs);
+      if (known === undefined || compare(known, target.w) !== 0)
+        settleMs = Math.max(settleMs, target.parameter.settleMs);
       // Until it is read back, nobody knows.
       this.#known.delete(target.key);
       await session.exchange.set(target);
@@ -303,7 +304,8 @@ class WiredUnit implements ProcessorUnit {
   }
 
   #notReady(): OutboardError {
-    const { code } = this.#state === 'refused' && this.#lastFault ? this.#lastFault : { code: 'processor.lost' as const };
+    const { code } =
+      this.#state === 'refused' && this.#lastFault ? this.#lastFault : { code: 'processor.lost' as const };
     const why = this.#lastFault === undefined ? '' : `: ${this.#lastFault.message}`;
     return new OutboardError(code, `${this.name} is ${this.#state}${why}`, {
       cause: this.#lastFault,
@@ -312,7 +314,10 @@ class WiredUnit implements ProcessorUnit {
   }
 
   #lost(message: string, cause?: unknown): OutboardError {
-    return new OutboardError('processor.lost', `${this.name}: ${message}`, { cause, details: { processor: this.name } });
+    return new OutboardError('processor.lost', `${this.name}: ${message}`, {
+      cause,
+      details: { processor: this.name },
+    });
   }
 
   #unverified(message: string, details: Record<string, unknown>): OutboardError {

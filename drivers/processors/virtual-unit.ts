@@ -1,143 +1,168 @@
 /**
- * The simulated unit: the other end of the wire, made from a profile. It reads commands with the profile's templates, keeps what was set,
- * answers as the profile says, and moves the simulated analog path. It knows nothing of the code that drives it.
+ * The wire to a simulated unit, with the faults that real wires and real units have. What is set stays set while nobody is connected, as it does
+ * in the gear.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SettingValue } from '../../core/contract/primitives.js';
-import { compare, type Decimal } from './decimal.js';
-import { LineFramer } from './framer.js';
-import { ackLine, indicesOf, type Parameter, parseRead, parseSet, replyLine } from './parameter.js';
+import { OutboardError } from '../../core/errors.js';
 import type { PathModifier } from './path-modifier.js';
 import type { Profile } from './profile.js';
-import type { DriveTarget, ErrorMeaning } from './profile-schema.js';
-import { settingKey } from './settings.js';
+import type { Link, LinkListener, LineTransport } from './transport.js';
+import { SimulatedUnit } from './simulated-unit.js';
 
-interface Cell {
-  readonly key: string;
-  readonly parameter: Parameter;
-  readonly index: number | null;
-  w: Decimal;
+/** A fault in the answer to one command. `times` of them follow each other. */
+export type AnswerFault =
+  | { kind: 'late'; ms: number }
+  /** Only so many bytes of the answer come. */
+  | { kind: 'partial'; bytes: number }
+  /** These bytes come instead of the answer. */
+  | { kind: 'instead'; bytes: Uint8Array }
+  /** These bytes come right before the answer. */
+  | { kind: 'before'; bytes: Uint8Array }
+  /** The command is obeyed, and nothing is said. */
+  | { kind: 'silent' }
+  /** The command does not reach the unit. */
+  | { kind: 'deaf' }
+  | { kind: 'busy' }
+  /** The unit restarts instead of obeying. */
+  | { kind: 'reboot' }
+  /** The link goes away instead of the answer. */
+  | { kind: 'close' };
+
+export interface VirtualTransport extends LineTransport {
+  /** The simulated hardware: for hearing what it has and for turning its knobs unannounced. */
+  readonly unit: SimulatedUnit;
+  /** Commands that reached the unit, oldest first, the last thousand. */
+  readonly heard: readonly string[];
+  /** The next answers fail like this; faults queue. */
+  inject(fault: AnswerFault, times?: number): void;
+  /** Somebody turns a knob; the unit says `announce` unasked, or nothing. */
+  localChange(key: string, value: SettingValue, announce?: string): void;
+  /** Power off and on: the link stays, the settings go, the banner comes. */
+  reboot(): void;
+  /** Pulls the cable. */
+  unplug(): void;
+  /** As long as it is false, there is nothing to open. */
+  plugged: boolean;
 }
 
-export class VirtualUnit {
-  readonly profile: Profile;
-  readonly #modifier: PathModifier;
-  readonly #cells = new Map<string, Cell>();
-  readonly #framer: LineFramer | undefined;
-  /** What came so far of a command that no terminator ends. */
-  #begun = '';
+const HEARD = 1000;
+
+/**
+ * Makes the simulated unit of a profile and the wire to it; it moves `modifier` at once, to what the unit has at power-up.
+ */
+export function createVirtualTransport(profile: Profile, modifier: PathModifier): VirtualTransport {
+  return new SimulatedWire(profile, modifier);
+}
+
+class SimulatedWire implements VirtualTransport {
+  readonly description: string;
+  readonly unit: SimulatedUnit;
+  readonly heard: string[] = [];
+  plugged = true;
+  readonly #profile: Profile;
+  readonly #faults: AnswerFault[] = [];
+  #link: SimulatedLink | undefined;
+  /** Monotonic time until which the unit starts up and hears nothing. */
+  #deafUntilMs = 0;
+  /** Answers leave in the order of the commands. */
+  #answering: Promise<void> = Promise.resolve();
 
   constructor(profile: Profile, modifier: PathModifier) {
-    this.profile = profile;
-    this.#modifier = modifier;
-    const { txEnd, rxMax, rxGapMs } = profile.framing;
-    this.#framer = txEnd === '' ? undefined : new LineFramer({ end: txEnd, maxBytes: rxMax, gapMs: rxGapMs });
-    for (const parameter of profile.params.values())
-      for (const index of indicesOf(parameter)) {
-        const key = settingKey(parameter, index);
-        this.#cells.set(key, { key, parameter, index, w: powerUp(profile, parameter, key) });
-      }
-    this.#drive();
+    this.#profile = profile;
+    this.description = `simulated ${profile.id}`;
+    this.unit = new SimulatedUnit(profile, modifier);
   }
 
-  /** Back to what it has when its power comes on. */
-  restart(): void {
-    for (const cell of this.#cells.values()) cell.w = powerUp(this.profile, cell.parameter, cell.key);
-    this.#begun = '';
-    this.#framer?.reset();
-    this.#drive();
+  async open(listener: LinkListener, signal: AbortSignal): Promise<Link> {
+    signal.throwIfAborted();
+    if (!this.plugged) throw new OutboardError('processor.lost', `${this.description} is not plugged in`);
+    if (this.#link?.isOpen) throw new OutboardError('processor.lost', `${this.description} is open already`);
+    this.#link = new SimulatedLink(listener, (bytes) => this.#receive(bytes));
+    return this.#link;
   }
 
-  /** The commands that these bytes complete. `nowMs` is monotonic. */
-  hear(bytes: Uint8Array, nowMs: number): string[] {
-    if (this.#framer !== undefined) return this.#framer.push(bytes, nowMs);
-    const commands: string[] = [];
-    for (const character of Buffer.from(bytes).toString('latin1')) {
-      this.#begun += character;
-      if (this.#means(this.#begun) !== undefined || this.#begun.length > this.profile.framing.rxMax) {
-        commands.push(this.#begun);
-        this.#begun = '';
-      }
+  inject(fault: AnswerFault, times = 1): void {
+    for (let i = 0; i < times; i++) this.#faults.push(fault);
+  }
+
+  localChange(key: string, value: SettingValue, announce?: string): void {
+    this.unit.turn(key, value);
+    if (announce !== undefined) this.#say(announce);
+  }
+
+  reboot(): void {
+    const { bootMs = 0, banner } = this.#profile.document.sim;
+    this.unit.restart();
+    this.#deafUntilMs = performance.now() + bootMs;
+    const link = this.#link;
+    void sleep(bootMs, undefined, { ref: false }).then(() => {
+      if (banner !== undefined && this.#link === link) this.#say(banner);
+    });
+  }
+
+  unplug(): void {
+    this.plugged = false;
+    this.#link?.fail(new Error(`${this.description} was unplugged`));
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (performance.now() < this.#deafUntilMs) return;
+    for (const command of this.unit.hear(bytes, performance.now())) {
+      this.heard.push(command);
+      if (this.heard.length > HEARD) this.heard.shift();
+      const link = this.#link;
+      const fault = this.#faults.shift();
+      this.#answering = this.#answering.then(() => this.#answer(command, fault, link));
     }
-    return commands;
   }
 
-  /** Does what a command says. Resolves to the answer, or undefined where the unit gives none. */
-  obey(command: string): string | undefined {
-    const does = this.#means(command) ?? (() => this.error('unsupported'));
-    return does();
+  async #answer(command: string, fault: AnswerFault | undefined, link: SimulatedLink | undefined): Promise<void> {
+    const [shortest, longest] = this.#profile.document.sim.replyMs;
+    await sleep(shortest + Math.random() * (longest - shortest), undefined, { ref: false });
+    if (fault?.kind === 'deaf') return;
+    if (fault?.kind === 'reboot') return this.reboot();
+    if (fault?.kind === 'close') return link?.fail(new Error(`${this.description} went away`));
+    const line = fault?.kind === 'busy' ? this.unit.error('busy') : this.unit.obey(command);
+    if (line === undefined || fault?.kind === 'silent') return;
+    const answer = Buffer.from(line + this.#profile.framing.rxEnd, 'latin1');
+    if (fault?.kind === 'late') await sleep(fault.ms, undefined, { ref: false });
+    if (fault?.kind === 'before') link?.deliver(fault.bytes);
+    if (fault?.kind === 'instead') link?.deliver(fault.bytes);
+    else link?.deliver(fault?.kind === 'partial' ? answer.subarray(0, fault.bytes) : answer);
   }
 
-  /** The line with which this model reports an error, if it does. */
-  error(meaning: ErrorMeaning): string | undefined {
-    return this.profile.document.sim.errors[meaning];
-  }
-
-  /** The present value of a setting. @throws RangeError when there is no such setting */
-  value(key: string): SettingValue {
-    const { parameter, w } = this.#cell(key);
-    return parameter.taper.decode(w) as SettingValue;
-  }
-
-  /** Turns a knob at the unit itself. Returns the line with which it would acknowledge that. @throws RangeError */
-  turn(key: string, value: SettingValue): string | undefined {
-    const cell = this.#cell(key);
-    const w = cell.parameter.taper.encode(value);
-    if (w === undefined) throw new RangeError(`${key}: ${String(value)} is not a position of this unit`);
-    cell.w = w;
-    this.#drive();
-    return ackLine(cell.parameter, cell.index, w);
-  }
-
-  #cell(key: string): Cell {
-    const cell = this.#cells.get(key);
-    if (cell === undefined) throw new RangeError(`${this.profile.id} has no setting ${key}`);
-    return cell;
-  }
-
-  #means(command: string): (() => string | undefined) | undefined {
-    const { identity, params, document } = this.profile;
-    const step = identity.findIndex(({ tx }) => tx === command);
-    if (step >= 0) return () => document.sim.identity[step];
-    for (const parameter of params.values()) {
-      const question = parseRead(parameter, command);
-      if (question !== undefined)
-        return () => {
-          const cell = this.#cells.get(settingKey(parameter, question.index));
-          return cell === undefined ? this.error('bad-value') : replyLine(parameter, cell.index, cell.w);
-        };
-      const said = parseSet(parameter, command);
-      if (said?.w != null) {
-        const { w, index } = { w: said.w, index: said.index };
-        return () => this.#set(this.#cells.get(settingKey(parameter, index)), w);
-      }
-    }
-    return undefined;
-  }
-
-  #set(cell: Cell | undefined, w: Decimal): string | undefined {
-    if (cell === undefined || cell.parameter.taper.decode(w) === undefined) return this.error('bad-value');
-    if (compare(cell.w, w) !== 0) {
-      cell.w = w;
-      this.#drive();
-    }
-    return ackLine(cell.parameter, cell.index, w);
-  }
-
-  #drive(): void {
-    const sums = new Map<DriveTarget, number>();
-    for (const [key, drive] of Object.entries(this.profile.document.sim.drives ?? {})) {
-      const { to, scale } = typeof drive === 'string' ? { to: drive, scale: 1 } : drive;
-      sums.set(to, (sums.get(to) ?? 0) + Number(this.value(key)) * scale);
-    }
-    const [gainDb, muted, delaySeconds] = [sums.get('gainDb'), sums.get('muted'), sums.get('delaySeconds')];
-    if (gainDb !== undefined) this.#modifier.gainDb = gainDb;
-    if (muted !== undefined) this.#modifier.muted = muted !== 0;
-    if (delaySeconds !== undefined) this.#modifier.delaySeconds = delaySeconds;
+  #say(line: string): void {
+    this.#link?.deliver(Buffer.from(line + this.#profile.framing.rxEnd, 'latin1'));
   }
 }
 
-/** A unit whose power comes on is in its safe state, as far as it has one, and else at the bottom of every range. */
-function powerUp({ safeState }: Profile, { taper }: Parameter, key: string): Decimal {
-  const value = safeState[key] ?? taper.sample(2)[0] ?? 0;
-  return taper.encode(value) as Decimal;
+class SimulatedLink implements Link {
+  readonly #listener: LinkListener;
+  readonly #received: (bytes: Uint8Array) => void;
+  isOpen = true;
+
+  constructor(listener: LinkListener, received: (bytes: Uint8Array) => void) {
+    this.#listener = listener;
+    this.#received = received;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (!this.isOpen) throw new Error('the link is closed');
+    this.#received(Uint8Array.from(bytes));
+  }
+
+  async close(): Promise<void> {
+    this.isOpen = false;
+  }
+
+  deliver(bytes: Uint8Array): void {
+    if (this.isOpen) this.#listener.data(bytes);
+  }
+
+  fail(error: Error): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.#listener.lost(error);
+  }
 }

@@ -113,7 +113,7 @@ function queryParameters(route: Route): JsonSchema[] {
 /** Blobs are resumed: uploads by Upload-Offset, downloads by Range. */
 function headerParameters(route: Route): JsonSchema[] {
   if (route.body?.type === 'application/octet-stream')
-    return [{ name: 'Upload-Offset', in: 'header', required: true, schema: UPLOAD_OFFSET.schema }];
+    return [{ name: 'Upload-Offset', in: 'header', required: false, schema: { ...UPLOAD_OFFSET.schema, default: 0 } }];
   if (route.answer?.type === 'application/octet-stream')
     return [{ name: 'Range', in: 'header', required: false, schema: { type: 'string', pattern: '^bytes=\\d+-$' } }];
   return [];
@@ -139,11 +139,11 @@ function success(route: Route, refer: Refer): JsonSchema {
       206: { description: 'The rest of the blob, from the offset asked for.', content },
     };
   }
-  if (route.method === 'HEAD') return { 200: { description: 'Known.', headers: { 'Upload-Offset': UPLOAD_OFFSET } } };
+  if (route.method === 'HEAD') return { 204: { description: 'Wanted.', headers: { 'Upload-Offset': UPLOAD_OFFSET } } };
   if (route.method === 'PUT')
     return {
       201: { description: 'Complete, and its digest is right.' },
-      204: { description: 'Written; more is to come.', headers: { 'Upload-Offset': UPLOAD_OFFSET } },
+      204: { description: 'Written; more is to come.' },
     };
   return { 204: { description: 'Done.' } };
 }

@@ -51,7 +51,11 @@ async function refusal(
   assert.fail('the token was taken');
 }
 
-async function refused(code: ErrorCode, text: string | Uint8Array, ...rest: [EnvelopePurpose[]?, Partial<VerifyOptions>?]) {
+async function refused(
+  code: ErrorCode,
+  text: string | Uint8Array,
+  ...rest: [EnvelopePurpose[]?, Partial<VerifyOptions>?]
+) {
   const { code: actual, error } = await refusal(text, ...rest);
   assert.equal(actual, code, error.message);
   return error;
@@ -143,7 +147,10 @@ test('the protected header is exactly {alg, typ, kid}', async () => {
     { cty: 'json' },
     { exp: 1 },
   ]) {
-    const error = await refused('envelope.header', token(dispatcher, 'job', goodJob(), { header: { ...head, ...extra } }));
+    const error = await refused(
+      'envelope.header',
+      token(dispatcher, 'job', goodJob(), { header: { ...head, ...extra } }),
+    );
     const name = Object.keys(extra)[0]!;
     if (!['cty', 'exp'].includes(name)) assert.match(error.message, new RegExp(name === 'b64' ? 'b64|crit' : name));
   }
@@ -168,7 +175,10 @@ test('the protected header is exactly {alg, typ, kid}', async () => {
 
 test('typ: an unknown one, and one that is not expected here', async () => {
   for (const typ of ['JWT', 'outboard-job', 'outboard-config+jws', 'application/outboard-job+jws', 3])
-    await refused('envelope.typ', token(dispatcher, 'job', goodJob(), { header: { alg: 'EdDSA', typ, kid: dispatcher.kid } }));
+    await refused(
+      'envelope.typ',
+      token(dispatcher, 'job', goodJob(), { header: { alg: 'EdDSA', typ, kid: dispatcher.kid } }),
+    );
   await refused('envelope.typ', token(dispatcher, 'cancel', request(dispatcher, { cancel: { job: randomUUID() } })));
   await refused('envelope.typ', token(dispatcher, 'trust', goodJob()));
 });
@@ -185,7 +195,18 @@ test('a token over 32 KiB is refused before anything is decoded', async () => {
 test('what is no compact JWS is malformed', async () => {
   const good = token(dispatcher, 'job', goodJob());
   const [h, p, s] = good.split('.') as [string, string, string];
-  for (const text of ['', '.', '..', `${h}.${p}`, `${h}.${p}.`, `${h}..${s}`, `${good}.${s}`, `${good}\n`, ` ${good}`, `${h}.${p}.${s}=`])
+  for (const text of [
+    '',
+    '.',
+    '..',
+    `${h}.${p}`,
+    `${h}.${p}.`,
+    `${h}..${s}`,
+    `${good}.${s}`,
+    `${good}\n`,
+    ` ${good}`,
+    `${h}.${p}.${s}=`,
+  ])
     await refused('envelope.malformed', text);
   // The last character of a 64-byte signature has four bits to spare.
   const other = ['A', 'Q', 'g', 'w'].map((c) => s.slice(0, -1) + c).find((c) => c !== s)!;
@@ -246,8 +267,14 @@ test('the schema is strict, and names the path', async () => {
     [{ ...goodJob(), note: 'x' }, 'note'],
     [request(dispatcher, jobBody({ tail: -1 })), 'job.tail'],
     [request(dispatcher, jobBody({ tail: undefined })), 'job.tail'],
-    [request(dispatcher, jobBody({ chain: [{ processor: 'eq-1', settings: { gain: null }, verify: 'required' }] })), 'job.chain.0.settings.gain'],
-    [request(dispatcher, jobBody({ chain: [{ processor: 'eq-1', settings: {}, verify: 'required', route: 3 }] })), 'job.chain.0.route'],
+    [
+      request(dispatcher, jobBody({ chain: [{ processor: 'eq-1', settings: { gain: null }, verify: 'required' }] })),
+      'job.chain.0.settings.gain',
+    ],
+    [
+      request(dispatcher, jobBody({ chain: [{ processor: 'eq-1', settings: {}, verify: 'required', route: 3 }] })),
+      'job.chain.0.route',
+    ],
     [request(dispatcher, jobBody(), { aud: [RIG] }), 'aud'],
     [request(dispatcher, jobBody(), { exp: undefined }), 'exp'],
     [request(dispatcher, jobBody(), { exp: 1e308 }), 'exp'],

@@ -41,7 +41,8 @@ export function listed(p: Party, o: Partial<TrustKey> = {}): TrustKey {
 
 export const json = (value: unknown): string => (canonicalize as unknown as (v: unknown) => string)(value);
 export const b64 = (text: string | Uint8Array): string => Buffer.from(text).toString('base64url');
-export const signature = (input: string, key: KeyObject): string => sign(null, Buffer.from(input), key).toString('base64url');
+export const signature = (input: string, key: KeyObject): string =>
+  sign(null, Buffer.from(input), key).toString('base64url');
 
 /** A compact JWS over exactly this text. */
 export function token(

@@ -21,7 +21,10 @@ import {
 
 const dispatcher = party('dispatcher.label', 'dispatcher');
 const rig = party(RIG, 'rig');
-const [r1, r2, r3, r4] = ['a', 'b', 'c', 'd'].map((name) => party(name, 'keeper')) as [typeof root, ...(typeof root)[]] & {
+const [r1, r2, r3, r4] = ['a', 'b', 'c', 'd'].map((name) => party(name, 'keeper')) as [
+  typeof root,
+  ...(typeof root)[],
+] & {
   length: 4;
 };
 const two = rootsOf(2, r1, r2!, r3!);

@@ -3,7 +3,16 @@
  * faults on demand. It checks its caller as strictly as the port's words allow. With clock 'realtime' its time passes only when the
  * test says so (`advance`), so that a test never sleeps; with 'fast' time runs while armed samples are there and room is left.
  */
-import type { Claim, ClaimProof, ClaimState, Fault, Granted, Position, StreamRequest, Tally } from '../../drivers/audio/port.js';
+import type {
+  Claim,
+  ClaimProof,
+  ClaimState,
+  Fault,
+  Granted,
+  Position,
+  StreamRequest,
+  Tally,
+} from '../../drivers/audio/port.js';
 
 export interface Wire {
   from: number;
@@ -33,8 +42,9 @@ export class LoopClaim implements Claim {
   readonly heard: number[][];
   /** Frames after which a write is too late, beyond `played`. */
   leadFrames = 0;
-  /** Called by the service loop's reads, for tests that turn time with them. */
-  beforeRead: () => void = () => {};
+  /** When not 0: after a read that found nothing, the next one lets this many frames pass first (realtime). */
+  turnFrames = 0;
+  #dry = false;
   readonly #o: LoopOptions;
   readonly #wires: Wire[];
   readonly #listeners = new Set<(fault: Fault) => void>();
@@ -112,7 +122,7 @@ export class LoopClaim implements Claim {
   }
 
   read(into: Int32Array): number {
-    this.beforeRead();
+    if (this.#dry && this.turnFrames > 0) this.advance(this.turnFrames);
     this.#run();
     const { ringFrames, channels, readFrames } = this.#o;
     const most = Math.floor(into.length / channels);
@@ -122,6 +132,7 @@ export class LoopClaim implements Claim {
       for (let i = 0; i < channels; i++) into[frame * channels + i] = this.#captured[place + i]!;
     }
     this.#readFrom += frames;
+    this.#dry = frames === 0;
     return frames;
   }
 

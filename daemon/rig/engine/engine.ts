@@ -13,7 +13,7 @@ import type { Claim, Fault, Granted } from '../../../drivers/audio/port.js';
 import type { Logger } from '../../log.js';
 import { CaptureReader } from './capture-reader.js';
 import { checkTake } from './check-take.js';
-import { endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
+import { type Exposure, endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
 import { RmsSink, SilentSource } from './flush.js';
 import { BLOCK_FRAMES } from './lane.js';
 import type { FlushReport, FlushSpec, Take, TakeSpec } from './spec.js';
@@ -42,6 +42,8 @@ export class Engine {
   readonly #listeners = new Set<(fault: Fault) => void>();
   /** Per send channel, the frame from which on an ended take has left it silent. */
   readonly #quietFrom = new Map<number, number>();
+  /** What takes that failed had not written: their missing frames may be told of after their end, and are nobody else's. */
+  #unwritten: Exposure[] = [];
   #state: 'stopped' | 'running' | 'faulted' = 'stopped';
   #stream: Stream | null = null;
   #granted: Granted | null = null;
@@ -99,6 +101,7 @@ export class Engine {
       }
       this.#capture = new CaptureReader(claim, this.#o.inChannels);
       this.#quietFrom.clear();
+      this.#unwritten = [];
       this.#pendingFaults = [];
       this.#state = 'running';
       this.#wake();
@@ -173,13 +176,15 @@ export class Engine {
   #place(take: RollingTake): void {
     if (take.over || this.#state !== 'running') return;
     this.#moveSamples(() => {
-      const { claim, marginFrames } = this.#stream!;
-      const position = claim.position();
+      const stream = this.#stream!;
+      const position = stream.claim.position();
       this.#settleFaults();
       if (take.over) return;
+      const longPast = position.played - stream.rate * 10;
+      this.#unwritten = this.#unwritten.filter(({ lanes }) => lanes.some(({ to }) => to > longPast));
       const sends = take.spec.hops.flatMap((hop) => hop.sends);
       const quiet = Math.max(...sends.map((channel) => this.#quietFrom.get(channel) ?? 0));
-      take.begin(Math.max(position.earliestWrite + marginFrames, quiet), position.monotonicNs);
+      take.begin(Math.max(position.earliestWrite + stream.marginFrames, quiet), position.monotonicNs);
       take.play(position.earliestWrite, this.#limit(position.played));
     });
     this.#wake();
@@ -187,7 +192,11 @@ export class Engine {
 
   #leave(take: RollingTake): void {
     this.#takes.delete(take);
-    for (const hop of take.spec.hops) for (const channel of hop.sends) this.#quietFrom.set(channel, take.quietFrom);
+    const { quietFrom, lanes } = take;
+    for (const hop of take.spec.hops) for (const channel of hop.sends) this.#quietFrom.set(channel, quietFrom);
+    const behind = lanes.filter(({ written }) => written < quietFrom);
+    const unwritten = behind.map(({ from, written }) => ({ from, to: quietFrom, written }));
+    if (unwritten.length > 0) this.#unwritten.push({ lanes: unwritten, captures: [] });
   }
 
   /** How far takes may write now. A fast clock also waits for what was captured, so that no capture ring can run over. */
@@ -255,7 +264,9 @@ export class Engine {
     const ended = endsStream(fault) || !counted || this.#o.claim.state !== 'running';
     const rolling = [...this.#takes].filter((take) => take.rolling);
     if (ended) this.#collapse(spoiled([fault]));
-    else for (const take of touchedBy(fault, rolling)) take.fail(spoiled([fault]));
+    else
+      for (const touched of touchedBy<Exposure>(fault, [...rolling, ...this.#unwritten]))
+        if (touched instanceof RollingTake) touched.fail(spoiled([fault]));
     for (const listener of [...this.#listeners]) listener(fault);
   }
 
@@ -288,6 +299,7 @@ export class Engine {
     if (this.#takes.size === 0 && !timePasses) return this.#rest();
     this.#rest();
     this.#timer = setTimeout(() => this.#service(), this.#takes.size > 0 ? POLL_MS[granted.clock] : idleMs);
+    if (this.#takes.size === 0) this.#timer.unref();
   }
 
   #rest(): void {

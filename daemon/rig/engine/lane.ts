@@ -76,32 +76,33 @@ export class SendLane {
   }
 
   /**
-   * Ends the lane: from frame `from` on what is ahead falls to zero along half a cosine of `rampFrames`, the rest is overwritten with
-   * zeros, and nothing is expected any more. Returns the frame from which on the sends are silent.
+   * Ends the lane: nothing is expected any more; from frame `from` on what is ahead falls to zero along half a cosine of `rampFrames`
+   * (where less is ahead, its last frame is held under the ramp), and the rest is overwritten with zeros. Returns the frame from which
+   * on the sends are silent.
    */
-  rampDown(from: number, rampFrames: number): number {
-    this.#claim.disarm({ channels: [...this.sends], from: this.#claim.position().earliestWrite });
+  rampDown(earliestWrite: number, from: number, rampFrames: number): number {
+    this.#claim.disarm({ channels: [...this.sends], from: earliestWrite });
     const width = this.sends.length;
-    const end = this.#written;
-    const quietFrom = Math.min(end, from + rampFrames);
-    let at = Math.max(from, this.from);
-    while (at < quietFrom) {
+    const written = this.#written;
+    if (written === this.from || written < from) return from;
+    const quietFrom = from + rampFrames;
+    for (let at = from; at < quietFrom; ) {
       const frames = Math.min(BLOCK_FRAMES, quietFrom - at);
       const block = this.#scratch.subarray(0, frames * width);
       for (let frame = 0; frame < frames; frame++) {
         const fall = 0.5 + 0.5 * Math.cos((Math.PI * (at + frame - from + 1)) / rampFrames);
-        const place = ((at + frame) % this.#aheadFrames) * width;
+        const place = (Math.min(at + frame, written - 1) % this.#aheadFrames) * width;
         for (let i = 0; i < width; i++) block[frame * width + i] = ((this.#ahead[place + i]! >> 8) * fall) << 8;
       }
       this.#put(at, block);
       at += frames;
     }
-    while (at < end) {
-      const frames = Math.min(BLOCK_FRAMES, end - at);
+    for (let at = quietFrom; at < written; ) {
+      const frames = Math.min(BLOCK_FRAMES, written - at);
       this.#put(at, this.#silence.subarray(0, frames * width));
       at += frames;
     }
-    return Math.max(from, quietFrom);
+    return quietFrom;
   }
 
   #expectInTime(at: number, earliestWrite: number): void {

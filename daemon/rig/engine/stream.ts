@@ -49,8 +49,8 @@ export async function streamFor(
     // What was captured last is written this far ahead: the ring must have room for it and for the block after it.
     patchDelayFrames: Math.min(patch, Math.floor((ringFrames * 3) / 4)),
     aheadFrames: Math.min(ahead, ringFrames),
-    marginFrames: timePasses ? secondsToFrames(MARGIN_SECONDS, rate) : 0,
-    rampFrames: secondsToFrames(RAMP_SECONDS, rate),
+    marginFrames: timePasses ? Math.min(secondsToFrames(MARGIN_SECONDS, rate), Math.floor(ringFrames / 4)) : 0,
+    rampFrames: Math.min(secondsToFrames(RAMP_SECONDS, rate), Math.floor(ringFrames / 4)),
     timePasses,
   };
   return { granted, stream };

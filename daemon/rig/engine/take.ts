@@ -267,8 +267,10 @@ export class RollingTake implements Take, Exposure {
     const { claim, marginFrames, rampFrames } = this.#stream;
     if (claim.state !== 'running') return;
     try {
-      const from = claim.position().earliestWrite + marginFrames;
-      this.quietFrom = Math.max(...this.lanes.map((lane) => lane.rampDown(from, rampFrames)));
+      // One look only: with a fast clock, looking lets time pass.
+      const { earliestWrite } = claim.position();
+      const from = earliestWrite + marginFrames;
+      this.quietFrom = Math.max(...this.lanes.map((lane) => lane.rampDown(earliestWrite, from, rampFrames)));
     } catch {
       // The stream broke away under the ramp. Its own fault tells so; the error of this take stays what it was.
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isOutboardError } from '../../../../core/errors.js';
-import { bench, expected, insert, noise, takeOf, turnWithReads } from './bench-top.js';
+import { bench, expected, insert, noise, takeOf } from './bench-top.js';
 
 const REALTIME = { clock: 'realtime', ringFrames: 131_072 } as const;
 const LEVEL = 0.5;
@@ -27,7 +27,7 @@ function checkFall(heard: number[], playFrom: number): number {
 
 test('an aborted take ramps down within 10 ms and leaves zeros, in the ring as well', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const spec = takeOf(new Float64Array(400_000).fill(LEVEL), [insert('a', [1, 2])]);
   const take = engine.roll(spec);
   const { playFrom } = await take.started;
@@ -130,7 +130,7 @@ test('a take that still waits for its source is aborted without a sound', async 
 
 test('the next take on an insert begins right behind the last captured frame of the one before', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const samples = noise(20_000, 1);
   const second = takeOf(noise(20_000, 1, 2), [insert('a', [1])]);
   let next: ReturnType<typeof engine.roll> | null = null;

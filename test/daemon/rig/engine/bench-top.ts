@@ -92,15 +92,6 @@ export async function bench(options: Partial<LoopOptions> = {}, rate = 48_000): 
   return { claim, engine };
 }
 
-/** Lets the loop's clock run while the engine looks at it: `frames` for each time it reads. */
-export function turnWithReads(claim: LoopClaim, frames: number): void {
-  let turn = false;
-  claim.beforeRead = () => {
-    turn = !turn;
-    if (turn) claim.advance(frames);
-  };
-}
-
 /** 24-bit noise that differs in every sample; never at full scale. */
 export function noise(frames: number, channels: number, seed = 1): Float64Array {
   let state = seed * 2_654_435_761;

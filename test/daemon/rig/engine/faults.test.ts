@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isOutboardError } from '../../../../core/errors.js';
 import type { Fault } from '../../../../drivers/audio/port.js';
-import { bench, expected, insert, noise, takeOf, turnWithReads } from './bench-top.js';
+import { bench, expected, insert, noise, takeOf } from './bench-top.js';
 
 const REALTIME = { clock: 'realtime', ringFrames: 131_072 } as const;
 
@@ -17,8 +17,8 @@ function spoiledBy(kind: string): (error: unknown) => boolean {
 }
 
 test('with a real clock three patched inserts are sample-exact', async () => {
-  const { engine, claim } = await bench({ ...REALTIME, leadFrames: 0 } as never);
-  turnWithReads(claim, 4800);
+  const { engine, claim } = await bench(REALTIME);
+  claim.turnFrames = 4800;
   const samples = noise(60_000, 1);
   const spec = takeOf(samples, [insert('a', [1]), insert('b', [2]), insert('c', [3])], { tailFrames: 100 });
   const { latency } = await engine.roll(spec).done;
@@ -29,7 +29,7 @@ test('with a real clock three patched inserts are sample-exact', async () => {
 
 test('half a second without the event loop spoils nothing; two seconds do', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const samples = noise(150_000, 1);
   const spec = takeOf(samples, [insert('a', [1]), insert('b', [2])]);
   const take = engine.roll(spec);
@@ -49,7 +49,7 @@ test('half a second without the event loop spoils nothing; two seconds do', asyn
 
 test('a source that falls behind starves its own take, and no other', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const good = takeOf(noise(200_000, 2), [insert('a', [1, 2])], { tailFrames: 50 });
   const slow = takeOf(noise(200_000, 1, 7), [insert('b', [3])]);
   slow.source.stallAfter = 90_000;
@@ -63,7 +63,7 @@ test('a source that falls behind starves its own take, and no other', async () =
 
 test('lost capture frames spoil the takes that use them; the next take on that insert is exact again', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const faults: Fault[] = [];
   engine.onFault((fault) => faults.push(fault));
   const spec = takeOf(noise(100_000, 1), [insert('a', [1])]);
@@ -84,7 +84,7 @@ test('frames that are lost while nothing rolls are only counted', async () => {
   const { engine, claim } = await bench({ clock: 'realtime', ringFrames: 16_384 });
   claim.advance(20_000);
   assert.equal(engine.state, 'running');
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const spec = takeOf(noise(30_000, 2), [insert('a', [1, 2])], { tailFrames: 9 });
   await engine.roll(spec).done;
   assert.deepEqual(spec.sink.samples, expected(noise(30_000, 2), 9, 2));
@@ -93,7 +93,7 @@ test('frames that are lost while nothing rolls are only counted', async () => {
 
 test('an xrun spoils what plays at its frames; one that has no place spoils all that rolls', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const first = engine.roll(takeOf(noise(100_000, 1), [insert('a', [1])]));
   const second = engine.roll(takeOf(noise(100_000, 1), [insert('b', [2])]));
   const { playFrom } = await first.started;
@@ -111,7 +111,7 @@ test('an xrun spoils what plays at its frames; one that has no place spoils all 
 
 test('captured frames that cannot be counted any more end the stream', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const take = engine.roll(takeOf(noise(100_000, 1), [insert('a', [1])]));
   await take.started;
   claim.fault({ kind: 'xrun-in', atFrame: 10, frames: null });
@@ -123,7 +123,7 @@ test('captured frames that cannot be counted any more end the stream', async () 
 for (const kind of ['lost', 'stalled', 'claim-lost'] as const)
   test(`${kind} ends every take and the stream, and the engine waits to be started again`, async () => {
     const { engine, claim } = await bench(REALTIME);
-    turnWithReads(claim, 4800);
+    claim.turnFrames = 4800;
     const faults: string[] = [];
     const remove = engine.onFault((fault) => faults.push(fault.kind));
     const unready = takeOf(noise(10, 1), [insert('c', [3])]);
@@ -153,7 +153,7 @@ for (const kind of ['lost', 'stalled', 'claim-lost'] as const)
 
 test('a sink that is full at a real clock spoils its take', async () => {
   const { engine, claim } = await bench(REALTIME);
-  turnWithReads(claim, 4800);
+  claim.turnFrames = 4800;
   const spec = takeOf(noise(50_000, 1), [insert('a', [1])], {
     onProgress: (frames) => {
       if (frames > 20_000) spec.sink.room = false;

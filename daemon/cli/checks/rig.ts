@@ -1,0 +1,107 @@
+/** The checks of rig.yaml: what outboardd will need when it starts, looked at with the same code where that is possible. */
+import { existsSync } from 'node:fs';
+import type { RigConfig } from '../../../core/contract/config.js';
+import { OutboardError } from '../../../core/errors.js';
+import { createVirtualInterface, VIRTUAL_DEVICE } from '../../../drivers/audio/virtual.js';
+import { VirtualAnalog } from '../../../drivers/audio/virtual-analog.js';
+import { createUnit, createVirtualTransport, loadProfiles, type Profile } from '../../../drivers/processors/index.js';
+import { loadRigConfig } from '../../rig-config.js';
+import { checkKey, checkSecretFile, checkTrust } from './parts.js';
+import { socketPathFinding, stateDirFinding } from './paths.js';
+import { type CheckReport, only } from './report.js';
+
+/** systemd-timesyncd touches this file once it has synchronised (systemd-timesyncd.service(8), "FILES"). */
+const TIMESYNCD_SYNCHRONIZED = '/run/systemd/timesync/synchronized';
+const JOURNAL_KEY_BYTES = 32;
+const IDENTIFY_MS = 10_000;
+
+/** @param now wall clock, seconds */
+export async function checkRig(report: CheckReport, file: string, now: number): Promise<void> {
+  const loaded = await report.run('configuration', async () => {
+    const value = await loadRigConfig(file);
+    return { finding: `${file}, ${value.config.production ? 'production' : 'not for production'}`, value };
+  });
+  if (!loaded) return;
+  const { config, resolve } = loaded;
+  await report.run('state folder', async () =>
+    only(await stateDirFinding(resolve(config.stateDir), config.limits.spoolBytes)),
+  );
+  for (const name of ['courier', 'control'] as const)
+    await report.run(`${name} socket`, async () => only(socketPathFinding(resolve(config.sockets[name]))));
+
+  const { bundle: bundleFile, roots } = config.trust;
+  const bundle = await checkTrust(report, bundleFile && resolve(bundleFile), roots, now);
+  const key = { name: config.rig, bundle, now };
+  await checkKey(report, 'signing key', { ...key, file: resolve(config.keys.signing), curve: 'Ed25519' });
+  await checkKey(report, 'wrapping key', { ...key, file: resolve(config.keys.wrapping), curve: 'X25519' });
+  await report.run('journal key', async () => {
+    const { keyFile } = config.journal;
+    if (keyFile === undefined)
+      return only({ warn: 'not looked at: it comes from $CREDENTIALS_DIRECTORY/journal.key when outboardd starts' });
+    return only(await checkSecretFile(resolve(keyFile), JOURNAL_KEY_BYTES));
+  });
+  await report.run('clock', async () => only(clockFinding(config.clock.sync)));
+  await checkDevices(report, config);
+}
+
+function clockFinding(sync: RigConfig['clock']['sync']) {
+  if (sync === 'unchecked') return { warn: 'nobody checks that the clock is right (clock.sync: unchecked)' };
+  if (!existsSync(TIMESYNCD_SYNCHRONIZED))
+    throw new OutboardError(
+      'rig.clock',
+      `systemd-timesyncd has not synchronised it: ${TIMESYNCD_SYNCHRONIZED} is missing`,
+    );
+  return 'synchronised by systemd-timesyncd';
+}
+
+async function checkDevices(report: CheckReport, config: RigConfig): Promise<void> {
+  const analog = new VirtualAnalog(config.inserts, config.interface.crosstalk);
+  await report.run('interface', async () => {
+    const device = createVirtualInterface(config.interface, analog);
+    const claim = await device.claim({ playback: VIRTUAL_DEVICE, capture: VIRTUAL_DEVICE });
+    try {
+      const { exclusive, detail } = await claim.verifyClaim();
+      if (!exclusive) throw new OutboardError('audio.busy', detail);
+      const { clock, in: ins, out, rates } = config.interface;
+      return only({
+        warn: `simulated, clock ${clock}, ${ins} in, ${out} out, ${rates.join(' ')} Hz, claimed`,
+      });
+    } finally {
+      await claim.close();
+    }
+  });
+  for (const [name, insert] of Object.entries(config.inserts))
+    report.add(
+      `insert ${name}`,
+      `sends ${insert.sends.join(',')}, returns ${insert.returns.join(',')}, ${insert.latencyFrames} frames`,
+    );
+  const profiles = await report.run('profiles', async () => {
+    const value = await loadProfiles();
+    return { finding: [...value.values()].map((p) => `${p.id} ${p.version}`).join(', '), value };
+  });
+  if (!profiles) return;
+  for (const [name, processor] of Object.entries(config.processors))
+    await report.run(`processor ${name}`, async () => {
+      const profile = profiles.get(processor.profile);
+      if (!profile)
+        throw new OutboardError('profile.unknown', `${processor.profile}: there is no such profile`, {
+          details: { profile: processor.profile, known: [...profiles.keys()] },
+        });
+      await identify(name, profile, processor.insert, analog);
+      const where = processor.insert === undefined ? 'on no insert' : `on insert ${processor.insert}`;
+      return only(`${profile.id} ${profile.version} ${where}, simulated, identified`);
+    });
+}
+
+/** Opens the unit and asks who it is, as outboardd does. @throws OutboardError processor.* */
+async function identify(name: string, profile: Profile, insert: string | undefined, analog: VirtualAnalog) {
+  const modifier = insert === undefined ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
+  const unit = createUnit({ name, profile, transport: createVirtualTransport(profile, modifier) });
+  try {
+    await unit.start(AbortSignal.timeout(IDENTIFY_MS));
+    if (unit.state !== 'ready')
+      throw unit.lastFault ?? new OutboardError('processor.lost', `${name} is ${unit.state}, not ready`);
+  } finally {
+    await unit.stop();
+  }
+}

@@ -1,0 +1,18 @@
+import { makeSite, RIG } from './site.js';
+const site = await makeSite();
+await site.courier.start();
+await site.rig.until(() => site.rig.links.some((l) => l.broker === 'connected'));
+console.error(site.rig.links.at(-1));
+const N = 10000;
+const token = 'x'.repeat(2500);
+const t = performance.now();
+const all: Promise<unknown>[] = [];
+for (let i = 0; i < N; i++) all.push(site.outside.client.publishAsync(`outboard/v1/${RIG}/offer`, `${i}.${token}`, { qos: 1 }));
+await Promise.all(all);
+console.error('published', performance.now() - t);
+await site.rig.until(() => site.rig.submissions.length >= N, 60000);
+const s = (performance.now() - t) / 1000;
+console.error(`${N} in ${s.toFixed(2)} s: ${(N / s).toFixed(0)}/s, rss ${(process.memoryUsage().rss / 1e6).toFixed(0)} MB`, new Set(site.rig.submissions.map((x) => x.token.split('.')[0])).size);
+let order = 0; site.rig.submissions.forEach((x, i) => { if (Number(x.token.split('.')[0]) !== i) order++; });
+console.error('out of order', order);
+await site.close();

@@ -1,0 +1,206 @@
+/**
+ * Everything around a bounce, for real: `outboard init`'s own tree, mosquitto with the configuration that it wrote, a store, and the two
+ * processes as children. A test can end and start each of them.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { Dispatcher } from '../../client/dispatcher.js';
+import { StatusAnswer } from '../../core/contract/index.js';
+import { type InitResult, initRig } from '../../daemon/cli/init-rig.js';
+import { loadParties, type Parties } from '../../daemon/cli/parties.js';
+import type { RigConfigOverrides } from '../../daemon/cli/rig-yaml.js';
+import { LocalClient } from '../../daemon/local-client.js';
+import { freePort } from './mosquitto.js';
+import { scratch } from './scratch.js';
+import { type StorePeer, startStore } from './store.js';
+
+const ROOT = join(import.meta.dirname, '../..');
+export const RIG_MAIN = join(ROOT, 'daemon/rig/main.js');
+export const COURIER_MAIN = join(ROOT, 'daemon/courier/main.js');
+export const KILLABLE_RIG = join(ROOT, 'test/peers/killable-rig.js');
+export const CLI_MAIN = join(ROOT, 'daemon/cli/main.js');
+
+/** A child process and all that it wrote. */
+export class Child {
+  readonly process: ChildProcess;
+  output = '';
+
+  constructor(command: string, args: string[], env: Record<string, string> = {}) {
+    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    for (const stream of [this.process.stdout!, this.process.stderr!])
+      stream.on('data', (chunk) => {
+        this.output += chunk;
+      });
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  get over(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  async exit(): Promise<number | NodeJS.Signals> {
+    if (!this.over) await once(this.process, 'exit');
+    return this.process.exitCode ?? this.process.signalCode!;
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (!this.over) this.process.kill(signal);
+    await this.exit();
+  }
+}
+
+export interface StackOptions {
+  rigConfig?: RigConfigOverrides;
+  /** Prefix of the rig's command, for instance `unshare -n`. */
+  rigPrefix?: string[];
+}
+
+export class Stack {
+  readonly dir: string;
+  readonly init: InitResult;
+  readonly parties: Parties;
+  readonly store: StorePeer;
+  readonly #brokerPort: number;
+  readonly #rigPrefix: string[];
+  broker: Child | undefined;
+  rig: Child | undefined;
+  courier: Child | undefined;
+  readonly #dispatchers: Dispatcher[] = [];
+
+  private constructor(o: {
+    dir: string;
+    init: InitResult;
+    parties: Parties;
+    store: StorePeer;
+    brokerPort: number;
+    rigPrefix: string[];
+  }) {
+    this.dir = o.dir;
+    this.init = o.init;
+    this.parties = o.parties;
+    this.store = o.store;
+    this.#brokerPort = o.brokerPort;
+    this.#rigPrefix = o.rigPrefix;
+  }
+
+  /** The tree, broker and store; the processes are for the test to start. */
+  static async make(t: Pick<TestContext, 'after'>, options: StackOptions = {}): Promise<Stack> {
+    const dir = join(await scratch(t), 'tree');
+    const brokerPort = await freePort();
+    const storePort = await freePort();
+    const init = await initRig({
+      dir,
+      rig: 'rig-01',
+      passphrase: 'correct horse battery staple',
+      scryptWorkFactor: 4,
+      brokerPort,
+      storePort,
+      ...(options.rigConfig ? { rigConfig: options.rigConfig } : {}),
+    });
+    const store = await startStore(join(dir, 'store/tls'), storePort);
+    const stack = new Stack({
+      dir,
+      init,
+      parties: await loadParties(init.files.client),
+      store,
+      brokerPort,
+      rigPrefix: options.rigPrefix ?? [],
+    });
+    t.after(() => stack.close());
+    await stack.startBroker();
+    return stack;
+  }
+
+  async startBroker(): Promise<void> {
+    this.broker = new Child('mosquitto', ['-c', this.init.files.mosquitto]);
+    await until(async () => {
+      if (this.broker!.over) throw new Error(`mosquitto ended: ${this.broker!.output}`);
+      return await new Promise<boolean>((resolve) => {
+        const socket = connect(this.#brokerPort, '127.0.0.1', () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.once('error', () => resolve(false));
+      });
+    });
+  }
+
+  /** Starts the rig and waits for its socket. `main` is KILLABLE_RIG for one with a failpoint. */
+  async startRig(options: { env?: Record<string, string>; main?: string; ready?: boolean } = {}): Promise<void> {
+    const main = options.main ?? RIG_MAIN;
+    const args =
+      main === RIG_MAIN ? [main, '--config', this.init.files.rig, '--log-level', 'warn'] : [main, this.init.files.rig];
+    const [command, ...rest] = [...this.#rigPrefix, process.execPath, ...args];
+    this.rig = new Child(command!, rest, options.env);
+    if (options.ready !== false)
+      await until(async () => this.rig!.over || (await this.status().catch(() => null)) !== null);
+  }
+
+  async startCourier(): Promise<void> {
+    this.courier = new Child(process.execPath, [COURIER_MAIN, '--config', this.init.files.courier]);
+    await writeFile(this.courierPidFile, String(this.courier.pid));
+  }
+
+  get courierPidFile(): string {
+    return join(this.dir, 'courier.pid');
+  }
+
+  get controlSocket(): string {
+    return join(this.dir, 'rig/run/control.sock');
+  }
+
+  async status(): Promise<StatusAnswer> {
+    const client = new LocalClient({ socketPath: this.controlSocket });
+    try {
+      return await client.get('/status', StatusAnswer);
+    } finally {
+      client.close();
+    }
+  }
+
+  async dispatcher(): Promise<Dispatcher> {
+    const { parties } = this;
+    const dispatcher = new Dispatcher({
+      rig: parties.rig,
+      signer: parties.dispatcher,
+      broker: parties.broker,
+      trust: parties.trust,
+      roots: parties.roots,
+      repeatMs: 1000,
+    });
+    this.#dispatchers.push(dispatcher);
+    await dispatcher.start();
+    await dispatcher.ready(AbortSignal.timeout(20_000));
+    return dispatcher;
+  }
+
+  async close(): Promise<void> {
+    for (const dispatcher of this.#dispatchers) await dispatcher.stop().catch(() => undefined);
+    for (const child of [this.courier, this.rig, this.broker]) await child?.end('SIGKILL');
+    await this.store.close().catch(() => undefined);
+  }
+
+  logs(): string {
+    return `--- rig\n${this.rig?.output ?? ''}\n--- courier\n${this.courier?.output ?? ''}`;
+  }
+}
+
+/** Looks again and again until it holds; not a sleep: it goes on as soon as it does. */
+export async function until(holds: () => Promise<boolean> | boolean, timeoutMs = 30_000, what = 'it'): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what} did not come to hold within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export async function readJson<T>(file: string): Promise<T> {
+  return JSON.parse(await readFile(file, 'utf8')) as T;
+}
