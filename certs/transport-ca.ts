@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
 import { nowSeconds } from '../core/units.js';
+import { opensslKey } from './openssl-signature.js';
 import { OutboardError } from '../core/errors.js';
 
 export { createCrl, type Revoked } from './transport-crl.js';
@@ -85,7 +86,7 @@ function sign(order: Order): string {
     { name: 'subjectKeyIdentifier' },
     { name: 'authorityKeyIdentifier', keyIdentifier: order.authority ?? keyIdentifier(certificate) },
   ]);
-  certificate.sign(forge.pki.privateKeyFromPem(order.signWithPem), forge.md.sha256.create());
+  certificate.sign(opensslKey(order.signWithPem), forge.md.sha256.create());
   return forge.pki.certificateToPem(certificate);
 }
 

@@ -1,7 +1,9 @@
 /** The revocation list of the transport authority (RFC 5280 section 5), which node-forge cannot build by itself. */
+import { createPrivateKey } from 'node:crypto';
 import forge from 'node-forge';
 import { OutboardError } from '../core/errors.js';
 import { nowSeconds } from '../core/units.js';
+import { opensslKey } from './openssl-signature.js';
 import type { CertificateAndKey, Validity } from './transport-ca.js';
 
 const { asn1 } = forge;
@@ -65,7 +67,7 @@ export function createCrl(
   const days = o.days ?? DAYS;
   if (!(days > 0) || days > MAX_DAYS)
     throw new OutboardError('config.invalid', `${days} days: a revocation list lives at most ${MAX_DAYS}`);
-  const { certificate, privateKey } = readCa(ca);
+  const certificate = readCa(ca);
   const entries = revoked.map((entry) => {
     const { serial, revokedAt } = typeof entry === 'string' ? { serial: entry, revokedAt: undefined } : entry;
     if (!/^[0-9a-fA-F]{1,40}$/.test(serial))
@@ -94,7 +96,7 @@ export function createCrl(
   );
   const digest = forge.md.sha256.create().update(asn1.toDer(list).getBytes());
   // The first octet of a BIT STRING counts unused bits: none.
-  const signature = octets(asn1.Type.BITSTRING, `\0${privateKey.sign(digest)}`);
+  const signature = octets(asn1.Type.BITSTRING, `\0${opensslKey(ca.keyPem).sign(digest)}`);
   const der = asn1.toDer(sequence(list, algorithm(), signature)).getBytes();
   return forge.pem.encode({
     type: 'X509 CRL',
@@ -106,12 +108,11 @@ export function createCrl(
   });
 }
 
-function readCa(ca: CertificateAndKey): { certificate: forge.pki.Certificate; privateKey: forge.pki.rsa.PrivateKey } {
+/** @throws OutboardError config.key */
+function readCa(ca: CertificateAndKey): forge.pki.Certificate {
   try {
-    return {
-      certificate: forge.pki.certificateFromPem(ca.certPem),
-      privateKey: forge.pki.privateKeyFromPem(ca.keyPem),
-    };
+    createPrivateKey(ca.keyPem);
+    return forge.pki.certificateFromPem(ca.certPem);
   } catch (cause) {
     throw new OutboardError('config.key', "the authority's certificate or key cannot be read", { cause });
   }

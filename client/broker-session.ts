@@ -4,6 +4,8 @@
  * mqtt.js reconnects by itself and sends unacknowledged publishes again; both are off here. What must not be lost is in the rig's
  * journal or with the dispatcher, and every publish that is not acknowledged in time is reported as failed.
  */
+import { setMaxListeners } from 'node:events';
+import type { TLSSocket } from 'node:tls';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { within } from '../core/duration.js';
 import { asOutboardError, OutboardError } from '../core/errors.js';
@@ -89,6 +91,9 @@ export class BrokerSession {
     signal?.throwIfAborted();
     const client = mqtt.connect(options.url, clientOptions(options, version));
     const over = new AbortController();
+    setMaxListeners(0, over.signal); // each open message listens
+    // Acknowledgements are small: held back by Nagle's algorithm they would halve the rate.
+    (client.stream as unknown as TLSSocket).setNoDelay(true);
     let fault: Error | null = null;
     const inbound = new InboundWindow({
       size: options.inboundWindow,

@@ -63,6 +63,11 @@ export class OfferedJob {
     }
   }
 
+  /** The events so far, oldest first. */
+  get past(): readonly JobEvent[] {
+    return this.#past;
+  }
+
   /** @internal An event came in. */
   push(event: JobEvent): void {
     // Progress says nothing that a later one does not: only the newest is kept.

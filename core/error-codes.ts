@@ -240,6 +240,10 @@ export const ERRORS = {
     exit: TEMPFAIL,
     advice: 'No verdict came. Check that the rig is reachable; the job can be sent again with the same jti.',
   },
+  'demo.process': {
+    exit: SOFTWARE,
+    advice: 'A process of the demo ended by itself. Its last words are in the message; report them.',
+  },
 
   'seal.open': { exit: DATA, advice: 'The file cannot be opened with this identity, or was changed.' },
   'seal.header': { exit: DATA, advice: 'The age header is larger than 64 KiB. Seal for fewer recipients.' },

@@ -77,14 +77,7 @@ export class LocalClient {
       req.end(content);
       return Promise.resolve();
     });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of receive(response, options.signal)) {
-      bytes += chunk.length;
-      if (bytes > MAX_ANSWER_BYTES) throw new OutboardError('rig.answer', `the answer to ${path} has no end`);
-      chunks.push(chunk);
-    }
-    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
+    return await collect(path, response, options.signal);
   }
 
   /** Where to resume the upload of a blob. Null when the rig does not want it (any more). @throws as `get` */
@@ -116,10 +109,7 @@ export class LocalClient {
       }
       req.end();
     });
-    const body: Buffer[] = [];
-    for await (const chunk of receive(response, options.signal)) body.push(chunk);
-    const answer = { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(body) };
-    return succeeded(path, answer).status === 201;
+    return succeeded(path, await collect(path, response, options.signal)).status === 201;
   }
 
   /** Bytes of a sealed result, from `offset` on. @throws as `get` */
@@ -136,10 +126,7 @@ export class LocalClient {
     });
     const wanted = offset > 0 ? 206 : 200;
     if (response.statusCode !== wanted) {
-      const body: Buffer[] = [];
-      for await (const chunk of receive(response, options.signal)) body.push(chunk);
-      const answer = { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(body) };
-      succeeded(path, answer);
+      const answer = succeeded(path, await collect(path, response, options.signal));
       throw new OutboardError('rig.answer', `GET ${path} answers ${answer.status} where ${wanted} belongs`);
     }
     yield* receive(response, options.signal);
@@ -194,6 +181,34 @@ export class LocalClient {
       options.signal?.removeEventListener('abort', abort);
     }
   }
+}
+
+/** A small body, whole. By events, because this is where a burst of offers passes. */
+function collect(path: string, response: IncomingMessage, signal?: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const abort = () => response.destroy(new Error('aborted'));
+    const timer = setTimeout(() => response.destroy(new Error(`the answer to ${path} does not end`)), IDLE_MS);
+    const settle = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > MAX_ANSWER_BYTES) response.destroy(new Error(`the answer to ${path} has no end`));
+    });
+    response.once('end', () => {
+      settle();
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) });
+    });
+    response.once('error', (cause) => {
+      settle();
+      reject(signal?.aborted ? signal.reason : unreachable(cause));
+    });
+  });
 }
 
 async function* receive(response: IncomingMessage, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {

@@ -1,6 +1,7 @@
 /** What is told of a bounce that went well: one object for programs, a few lines for people. */
 import type { Certificate } from '../../core/contract/event.js';
 import type { BounceOutcome } from './run-bounce.js';
+import type { WavLevels } from './measure-wav.js';
 import type { Output } from './output.js';
 
 /** The last line with --json, of `bounce` and of `demo`. */
@@ -54,25 +55,38 @@ export function printSettings(output: Output, certificate: Certificate): void {
   if (rows.length > 0) output.table(rows, ['PROCESSOR', 'SETTING', 'ASKED', 'READ BACK', 'AFTER', '']);
 }
 
-/** The take in four lines. */
+/** The take: how it went, what was taken out of it, what it is. */
 export function printTake(output: Output, certificate: Certificate): void {
-  const { latency, continuity, result, loudness } = certificate;
+  const { latency, continuity, result } = certificate;
   const parts = [
     `interface ${latency.interfaceFrames}`,
     ...latency.insertFrames.map(({ insert, frames }) => `insert ${insert} ${frames}`),
     ...(latency.patchFrames > 0 ? [`patch ${latency.patchFrames}`] : []),
   ];
+  const recorded = `${continuity.framesRecorded} frames recorded, ${continuity.xruns} xruns`;
   output.table([
-    ['take', `attempt ${certificate.attempt}, ${continuity.framesRecorded} frames recorded, ${continuity.xruns} xruns`],
+    ['take', `attempt ${certificate.attempt}, ${recorded}, ${certificate.clippedSamples} clipped samples`],
     ['latency', `${latency.totalFrames} frames taken out (${parts.join(', ')})`],
-    ['peak', `${certificate.peakDbfs.map(level).join(' / ')} dBFS, ${certificate.clippedSamples} clipped samples`],
-    ['loudness', `${level(loudness.integratedLufs)} LUFS`],
     ['result', `${result.frames} frames, ${result.rate} Hz, ${result.channels} channels, ${result.encoding}`],
     ['', result.digest],
   ]);
 }
 
+/** Peak of each channel and loudness, of the take and of what it was made from where that was measured. */
+export function printLevels(output: Output, certificate: Certificate, source?: WavLevels): void {
+  const row = (name: string, before: string | undefined, after: string) =>
+    before === undefined ? [name, after] : [name, before, after];
+  const peaks = (values: readonly (number | null)[]) => values.map(level).join(' / ');
+  output.table(
+    [
+      row('peak, dBFS', source && peaks(source.peakDbfs), peaks(certificate.peakDbfs)),
+      row('loudness, LUFS', source && level(source.integratedLufs), level(certificate.loudness.integratedLufs)),
+    ],
+    row('', source && 'SOURCE', 'TAKE'),
+  );
+}
+
 /** Two decimals; digital silence and what is under the gate have no number. */
-export function level(value: number | null): string {
+function level(value: number | null): string {
   return value === null ? '-inf' : value.toFixed(2);
 }

@@ -5,7 +5,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { OutputEncoding } from '../../core/contract/job.js';
 import { OutboardError } from '../../core/errors.js';
 import { BounceProgressDisplay } from './bounce-progress.js';
-import { bounceObject, printSettings, printTake } from './bounce-report.js';
+import { bounceObject, printLevels, printSettings, printTake } from './bounce-report.js';
 import { chainOptions } from './chain-options.js';
 import { refuseExistingFile } from './files.js';
 import { interruptSignal } from './interrupt.js';
@@ -81,6 +81,8 @@ async function bounce(file: string, o: Options, chain: ReturnType<ReturnType<typ
     );
     display.stop();
     printSettings(output, outcome.certificate);
+    output.line();
+    printLevels(output, outcome.certificate);
     output.line();
     printTake(output, outcome.certificate);
     output.line();

@@ -27,12 +27,16 @@ export function chainOptions(command: Command): () => ChainLink[] {
         else throw new InvalidArgumentError('Neither a processor nor key=value. Put the file before the options.');
       },
     )
-    .option('--drive <dB>', 'digital level into the processor named before, -120 to 24 (default: 0)', (text: string) => {
-      const driveDb = Number(text);
-      if (!NUMBER.test(text) || driveDb < -120 || driveDb > 24)
-        throw new InvalidArgumentError('A level in dB, -120 to 24.');
-      last('--drive').driveDb = driveDb;
-    })
+    .option(
+      '--drive <dB>',
+      'digital level into the processor named before, -120 to 24 (default: 0)',
+      (text: string) => {
+        const driveDb = Number(text);
+        if (!NUMBER.test(text) || driveDb < -120 || driveDb > 24)
+          throw new InvalidArgumentError('A level in dB, -120 to 24.');
+        last('--drive').driveDb = driveDb;
+      },
+    )
     .option(
       '--verify <how>',
       'required, or sent-ok for a processor that cannot be read back (default: required)',

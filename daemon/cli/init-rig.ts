@@ -137,6 +137,7 @@ function makePlan(o: InitOptions): Plan {
   }
   const hosts = o.hosts && o.hosts.length > 0 ? o.hosts : ['localhost'];
   if (hosts.length > 2) throw new OutboardError('usage', "--hosts takes two names: the broker's and the store's");
+  for (const host of hosts) checkHost(host);
   const dir = resolve(o.dir);
   return {
     dir,
@@ -165,12 +166,13 @@ async function build(tree: NewTree, plan: Plan): Promise<InitResult> {
     await tree.file(`${folder}/trust.jws`, bundle, PUBLIC_FILE);
 
   const tenant = await makeTenant(tree);
-  const expires = await makeTransport(tree, plan, now);
   const urls = {
     broker: `mqtts://${urlHost(plan.brokerHost)}:${plan.brokerPort}`,
     store: `https://${urlHost(plan.storeHost)}:${plan.storePort}`,
   };
   await writeConfigurations(tree, plan, { roots, urls, tenant });
+  // RSA keys take seconds: last, when nothing else can be wrong any more.
+  const expires = await makeTransport(tree, plan, now);
   const at = (path: string) => join(plan.dir, path);
   return {
     dir: plan.dir,
@@ -318,6 +320,14 @@ function serverNames(host: string): string[] {
 
 function urlHost(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host;
+}
+
+function checkHost(host: string): void {
+  if (
+    isIP(host) === 0 &&
+    !/^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/.test(host)
+  )
+    throw new OutboardError('usage', `${host}: neither a host name nor an address`);
 }
 
 function checkPort(port: number): number {

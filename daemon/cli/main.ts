@@ -85,7 +85,7 @@ Exit status: 0, or a number of sysexits(3): 64 usage, 65 data, 66 no input, 69 u
 async function main(argv: string[]): Promise<number> {
   const json = argv.includes('--json');
   // `help init` is `init --help`: only then is the command's own file loaded.
-  const words = argv[0] === 'help' && argv[1] !== undefined ? [argv[1], '--help'] : argv;
+  const words = argv[0] === 'help' && argv.length > 1 ? [...argv.slice(1), '--help'] : argv;
   try {
     const program = await createProgram(words.find((word) => !word.startsWith('-')));
     if (words.length === 0) {

@@ -48,6 +48,8 @@ export interface BounceOptions {
   logger?: Logger;
   /** First pause before the offer is published again. */
   repeatMs?: number;
+  /** False where an aborted job needs no cancel, because its rig goes away too. */
+  withdraw?: boolean;
 }
 
 export interface BounceOutcome {
@@ -95,7 +97,7 @@ export async function runBounce(
     return await abortable(bounce.run(), signal);
   } catch (error) {
     if (!signal?.aborted) throw error;
-    await bounce.withdraw();
+    if (options.withdraw !== false) await bounce.withdraw();
     throw signal.reason;
   } finally {
     await dispatcher.stop();

@@ -2,6 +2,7 @@
  * The courier: the side that has the network. It carries envelopes and ciphertext between the broker, the store and the rig's
  * socket, understands neither, and keeps nothing: it can be killed at any instant.
  */
+import { setMaxListeners } from 'node:events';
 import { BrokerClient } from '../../client/broker-client.js';
 import { StoreClient } from '../../client/store-client.js';
 import type { TlsLoader } from '../../client/tls-files.js';
@@ -76,6 +77,7 @@ export class Courier {
     this.#stopping = new AbortController();
     signal?.addEventListener('abort', () => void this.stop(), { once: true });
     const stopping = this.#stopping.signal;
+    setMaxListeners(0, stopping); // every request and every pause listens
     const { store, logger } = this.#options;
     const transfers = {
       rig: this.#rig,

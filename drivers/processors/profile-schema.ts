@@ -99,11 +99,9 @@ const common = {
   }),
   read: z.strictObject({ tx: z.string(), reply: z.string() }).optional(),
   verify: z.strictObject({
-    by: z
-      .enum(['readback', 'ack', 'none'])
-      .meta({
-        description: 'only readback verifies; ack demands the echo of the value but the result stays unverified',
-      }),
+    by: z.enum(['readback', 'ack', 'none']).meta({
+      description: 'only readback verifies; ack demands the echo of the value but the result stays unverified',
+    }),
     tolWire: z.number().min(0).optional().meta({ description: 'allowed difference in units of w; 0 when absent' }),
   }),
   default: z
@@ -125,12 +123,9 @@ export const Param = z.discriminatedUnion('kind', [
       .positive()
       .optional()
       .meta({ description: 'may be absent for a table: its positions are the grid' }),
-    gain: z
-      .literal(true)
-      .optional()
-      .meta({
-        description: 'the value, in dB, is gain in the signal path: it counts against isolation. Needs unit dB',
-      }),
+    gain: z.literal(true).optional().meta({
+      description: 'the value, in dB, is gain in the signal path: it counts against isolation. Needs unit dB',
+    }),
     ...common,
   }),
   z.strictObject({ kind: z.literal('bool'), ...common }),

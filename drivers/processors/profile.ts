@@ -91,7 +91,11 @@ function parseYaml(text: string): unknown {
     const { line } = lineCounter.linePos(problem.pos[0]);
     throw invalidProfile(`line ${line}`, problem.message.split('\n')[0] ?? 'not YAML', problem);
   }
-  return document.toJS({ maxAliasCount: 0 });
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch (cause) {
+    throw invalidProfile('(top)', cause instanceof Error ? cause.message : String(cause), cause);
+  }
 }
 
 /** @throws OutboardError profile.invalid */

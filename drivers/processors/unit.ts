@@ -155,7 +155,10 @@ class WiredUnit implements ProcessorUnit {
     const readings = await this.#readAll(session, targets, true);
     const { lastByteAtMs } = session.conversation;
     const wireMs = targets.length === 0 ? 0 : lastByteAtMs - beganAtMs;
-    await session.conversation.rest(lastByteAtMs + settleMs - performance.now());
+    const settledAtMs = lastByteAtMs + settleMs;
+    // More than once where need be: a timer may fire a little early.
+    for (let left = settledAtMs - performance.now(); left > 0; left = settledAtMs - performance.now())
+      await session.conversation.rest(left);
     if (this.#disturbances !== disturbances)
       throw this.#unverified('somebody changed a setting at the unit during the recall', {});
     this.#undisturbedAt = disturbances;

@@ -96,7 +96,7 @@ class SimulatedWire implements VirtualTransport {
     this.unit.restart();
     this.#deafUntilMs = performance.now() + bootMs;
     const link = this.#link;
-    void sleep(bootMs, undefined, { ref: false }).then(() => {
+    void sleep(bootMs).then(() => {
       if (banner !== undefined && this.#link === link) this.#say(banner);
     });
   }
@@ -119,14 +119,14 @@ class SimulatedWire implements VirtualTransport {
 
   async #answer(command: string, fault: AnswerFault | undefined, link: SimulatedLink | undefined): Promise<void> {
     const [shortest, longest] = this.#profile.document.sim.replyMs;
-    await sleep(shortest + Math.random() * (longest - shortest), undefined, { ref: false });
+    await sleep(shortest + Math.random() * (longest - shortest));
     if (fault?.kind === 'deaf') return;
     if (fault?.kind === 'reboot') return this.reboot();
     if (fault?.kind === 'close') return link?.fail(new Error(`${this.description} went away`));
     const line = fault?.kind === 'busy' ? this.unit.error('busy') : this.unit.obey(command);
     if (line === undefined || fault?.kind === 'silent') return;
     const answer = Buffer.from(line + this.#profile.framing.rxEnd, 'latin1');
-    if (fault?.kind === 'late') await sleep(fault.ms, undefined, { ref: false });
+    if (fault?.kind === 'late') await sleep(fault.ms);
     if (fault?.kind === 'before') link?.deliver(fault.bytes);
     if (fault?.kind === 'instead') link?.deliver(fault.bytes);
     else link?.deliver(fault?.kind === 'partial' ? answer.subarray(0, fault.bytes) : answer);

@@ -27,7 +27,7 @@ const folder = await mkdtemp(join(tmpdir(), 'outboard-sealing-'));
 after(() => rm(folder, { recursive: true }));
 const place = (name: string) => join(folder, name);
 
-function streamOf(...chunks: Uint8Array[]): ReadableStream<Uint8Array> {
+function streamOf(chunks: Uint8Array[] = []): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start(controller) {
       for (const chunk of chunks) controller.enqueue(chunk);
@@ -42,9 +42,9 @@ async function all(stream: ReadableStream<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-const sealed = async (plain: Uint8Array, ...recipients: string[]) => all(await sealStream(streamOf(plain), recipients));
+const sealed = async (plain: Uint8Array, ...recipients: string[]) => all(await sealStream(streamOf([plain]), recipients));
 const opened = async (file: Uint8Array, identity: Parameters<typeof openStream>[1]) =>
-  all(await openStream(streamOf(file), identity));
+  all(await openStream(streamOf([file]), identity));
 
 /** Cuts at random places, so that a header arrives in pieces. */
 const cut = (bytes: Uint8Array, size: number): Uint8Array[] =>
@@ -109,7 +109,7 @@ test('the age program opens what we seal, and we open what it seals', async () =
   const key = await importIdentity(ours.raw);
   assert.deepEqual(await opened(file, key), plain);
   for (const size of [1, 7, 199, 70_000])
-    assert.deepEqual(await all(await openStream(streamOf(...cut(file, size)), key)), plain);
+    assert.deepEqual(await all(await openStream(streamOf(cut(file, size)), key)), plain);
 });
 
 test('recipients that are none, or cannot be sealed for, are refused', async () => {

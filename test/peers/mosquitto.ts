@@ -31,6 +31,7 @@ const LIMITS = `max_queued_messages 0
 max_queued_bytes 268435456
 max_inflight_messages 100
 max_packet_size 65536
+set_tcp_nodelay true
 persistence true
 autosave_interval 1800
 log_type all

@@ -33,7 +33,7 @@ export class Outside {
       ...(version === 5 ? { properties: { sessionExpiryInterval: 600 } } : {}),
     });
     client.on('error', () => undefined); // it tries again
-    await once(client, 'connect');
+    await new Promise<void>((resolve) => client.once('connect', () => resolve()));
     return new Outside(client);
   }
 

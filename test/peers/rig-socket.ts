@@ -36,7 +36,7 @@ export class RigSocketPeer {
   readonly #changes = new EventEmitter().setMaxListeners(0);
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
-  #broadcast = { seq: 0, state: '', health: [] as { subsystem: string; token: string }[] };
+  #broadcast = { seq: 1, state: 'e30.e30.first', health: [] as { subsystem: string; token: string }[] };
 
   constructor(path: string) {
     this.path = path;
@@ -204,16 +204,21 @@ export class RigSocketPeer {
   }
 
   async #poll(ready: () => boolean, waitSeconds: number, response: ServerResponse): Promise<void> {
-    const until = performance.now() + waitSeconds * 1000;
-    while (!ready() && performance.now() < until && !response.destroyed) {
-      const over = new AbortController();
-      const timer = setTimeout(() => over.abort(), until - performance.now());
-      const heard = (emitter: EventEmitter, event: string) =>
-        once(emitter, event, { signal: over.signal }).catch(() => undefined);
-      await Promise.race([heard(this.#changes, 'change'), heard(response, 'close')]);
-      clearTimeout(timer);
-      over.abort();
-    }
+    if (ready() || waitSeconds === 0) return;
+    await new Promise<void>((resolve) => {
+      const look = () => {
+        if (ready()) done();
+      };
+      const done = () => {
+        clearTimeout(timer);
+        this.#changes.off('change', look);
+        response.off('close', done);
+        resolve();
+      };
+      const timer = setTimeout(done, waitSeconds * 1000);
+      this.#changes.on('change', look);
+      response.once('close', done);
+    });
   }
 }
 

@@ -2,7 +2,7 @@
  * Everything around a bounce, for real: `outboard init`'s own tree, mosquitto with the configuration that it wrote, a store, and the two
  * processes as children. A test can end and start each of them.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -56,10 +56,13 @@ export class Child {
   }
 }
 
+/** Every rig of the suite runs in a network namespace that has no interface, wherever the one who tests may make one. */
+export const NO_NETWORK: readonly string[] = spawnSync('unshare', ['-n', 'true']).status === 0 ? ['unshare', '-n'] : [];
+
 export interface StackOptions {
   rigConfig?: RigConfigOverrides;
-  /** Prefix of the rig's command, for instance `unshare -n`. */
-  rigPrefix?: string[];
+  /** Prefix of the rig's command; a network namespace of its own when absent. */
+  rigPrefix?: readonly string[];
 }
 
 export class Stack {
@@ -68,7 +71,7 @@ export class Stack {
   readonly parties: Parties;
   readonly store: StorePeer;
   readonly #brokerPort: number;
-  readonly #rigPrefix: string[];
+  readonly #rigPrefix: readonly string[];
   broker: Child | undefined;
   rig: Child | undefined;
   courier: Child | undefined;
@@ -80,7 +83,7 @@ export class Stack {
     parties: Parties;
     store: StorePeer;
     brokerPort: number;
-    rigPrefix: string[];
+    rigPrefix: readonly string[];
   }) {
     this.dir = o.dir;
     this.init = o.init;
@@ -111,7 +114,7 @@ export class Stack {
       parties: await loadParties(init.files.client),
       store,
       brokerPort,
-      rigPrefix: options.rigPrefix ?? [],
+      rigPrefix: options.rigPrefix ?? NO_NETWORK,
     });
     t.after(() => stack.close());
     await stack.startBroker();

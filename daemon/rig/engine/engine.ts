@@ -175,6 +175,8 @@ export class Engine {
   /** Chooses the take's place and fills the ring in the same turn, before time can pass. */
   #place(take: RollingTake): void {
     if (take.over || this.#state !== 'running') return;
+    take.prepare();
+    if (take.over) return;
     this.#moveSamples(() => {
       const stream = this.#stream!;
       const position = stream.claim.position();

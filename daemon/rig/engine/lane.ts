@@ -10,8 +10,6 @@ export const BLOCK_FRAMES = 4096;
 
 export class SendLane {
   readonly sends: readonly number[];
-  readonly from: number;
-  readonly to: number;
   readonly #claim: Claim;
   readonly #timePasses: boolean;
   readonly #runs: ChannelRun[];
@@ -19,9 +17,14 @@ export class SendLane {
   readonly #aheadFrames: number;
   readonly #scratch: Int32Array;
   readonly #silence: Int32Array;
+  #from: number;
+  #to: number;
   #written: number;
 
-  /** @param o.aheadFrames how far ahead of the first frame that can still be written the lane is ever written */
+  /**
+   * @param o.from first frame, and `o.to` one past the last, counted from where the take will be placed
+   * @param o.aheadFrames how far ahead of the first frame that can still be written the lane is ever written
+   */
   constructor(o: {
     claim: Claim;
     timePasses: boolean;
@@ -32,8 +35,8 @@ export class SendLane {
   }) {
     const width = o.sends.length;
     this.sends = o.sends;
-    this.from = o.from;
-    this.to = o.to;
+    this.#from = o.from;
+    this.#to = o.to;
     this.#claim = o.claim;
     this.#timePasses = o.timePasses;
     this.#runs = runsOf(o.sends);
@@ -44,13 +47,24 @@ export class SendLane {
     this.#written = o.from;
   }
 
+  get from(): number {
+    return this.#from;
+  }
+
+  get to(): number {
+    return this.#to;
+  }
+
   /** One past the last frame written: everything from `from` to here is in the ring or was played. */
   get written(): number {
     return this.#written;
   }
 
-  /** From now on a missing frame is a fault. */
-  arm(): void {
+  /** Places the lane into the stream: from now on a missing frame is a fault. */
+  arm(playFrom: number): void {
+    this.#from += playFrom;
+    this.#to += playFrom;
+    this.#written = this.#from;
     this.#claim.arm({ channels: [...this.sends], from: this.from, to: this.to });
   }
 

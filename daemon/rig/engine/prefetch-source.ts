@@ -17,6 +17,11 @@ export interface PrefetchOptions {
   encodingBits: number | 'float';
   /** The part of the source that is played. */
   region: { start: number; frames: number };
+  /**
+   * The region ends where the source does: before its last frames are given, the reader must have found the end, and with it whatever
+   * is wrong behind the samples.
+   */
+  endsSource?: boolean;
   /** How many frames are read ahead at most (and one block of the reader). */
   lookAheadFrames: number;
 }
@@ -30,7 +35,7 @@ export class PrefetchSource implements SampleSource {
   #buffered = 0;
   /** Frames of the region that were not asked for yet. */
   #remaining: number;
-  #filling: Promise<void> | null = null;
+  #filling = false;
   #skipped = false;
   #stopped = false;
   #failure: { error: unknown } | null = null;
@@ -86,15 +91,7 @@ export class PrefetchSource implements SampleSource {
   }
 
   #fill(): void {
-    if (this.#filling || !this.#hungry()) return;
-    this.#filling = this.#readOn()
-      .catch((error: unknown) => {
-        this.#failure ??= { error };
-      })
-      .finally(() => {
-        this.#filling = null;
-        this.#wake();
-      });
+    if (!this.#filling && this.#hungry()) void this.#readOn();
   }
 
   #hungry(): boolean {
@@ -102,25 +99,42 @@ export class PrefetchSource implements SampleSource {
   }
 
   async #readOn(): Promise<void> {
-    const { reader, region, channels } = this.#o;
-    if (!this.#skipped) {
+    this.#filling = true;
+    try {
+      const { reader, region } = this.#o;
+      if (!this.#skipped && region.start > 0) await reader.skip(region.start);
       this.#skipped = true;
-      if (region.start > 0) await reader.skip(region.start);
-    }
-    while (this.#hungry()) {
-      const block = await reader.read(Math.min(CHUNK_FRAMES, this.#remaining));
-      if (this.#stopped) return;
-      if (block === null) {
-        const missing = `the source ended ${this.#remaining} frames before the end of the region`;
-        throw new OutboardError('wav.truncated', missing, { details: { missingFrames: this.#remaining } });
+      while (this.#hungry()) {
+        const block = await reader.read(Math.min(CHUNK_FRAMES, this.#remaining));
+        if (this.#o.endsSource && block && block.length >= this.#remaining * this.#o.channels) await this.#expectEnd();
+        if (!this.#stopped) this.#keep(block);
+        this.#wake();
       }
-      const frames = Math.min(block.length / channels, this.#remaining);
-      if (frames === 0) continue;
-      this.#blocks.push(block.subarray(0, frames * channels));
-      this.#buffered += frames;
-      this.#remaining -= frames;
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      this.#filling = false;
       this.#wake();
     }
+  }
+
+  async #expectEnd(): Promise<void> {
+    const beyond = await this.#o.reader.read(1);
+    if (beyond !== null)
+      throw new OutboardError('source.format', 'the source has more frames than it was said to have');
+  }
+
+  #keep(block: Float64Array | null): void {
+    if (block === null) {
+      const missing = `the source ended ${this.#remaining} frames before the end of the region`;
+      throw new OutboardError('wav.truncated', missing, { details: { missingFrames: this.#remaining } });
+    }
+    const { channels } = this.#o;
+    const frames = Math.min(block.length / channels, this.#remaining);
+    if (frames === 0) return;
+    this.#blocks.push(block.subarray(0, frames * channels));
+    this.#buffered += frames;
+    this.#remaining -= frames;
   }
 
   #wake(): void {

@@ -8,8 +8,8 @@ export type StreamOptions = Pick<StreamRequest, 'format' | 'periodFrames' | 'per
 
 const DEFAULT_STREAM: StreamOptions = { format: 'S32_LE', periodFrames: 256, periods: 4 };
 
-/** With a real clock: enough to fill the ring's beginning in the turn in which a take is placed. */
-const MARGIN_SECONDS = 0.015;
+/** With a real clock: between choosing a place and having filled its beginning, on a busy host. */
+const MARGIN_SECONDS = 0.04;
 /** With a real clock a patched sample must survive an event loop that is blocked for half a second. */
 const PATCH_SECONDS = 0.6;
 /** With a real clock takes write this far ahead. */

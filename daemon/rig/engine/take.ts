@@ -43,6 +43,8 @@ export class RollingTake implements Take, Exposure {
   readonly #quantizer: Quantizer;
   readonly #meter: TakeMeter;
   readonly #block: Int32Array;
+  /** The first block, converted before the take had its place. */
+  #prepared: Int32Array | null = null;
   readonly #patches: Patch[];
   readonly #onAbort = (): void => this.abort(String(this.spec.signal?.reason ?? 'aborted'));
   #state: 'waiting' | 'rolling' | 'over' = 'waiting';
@@ -94,23 +96,33 @@ export class RollingTake implements Take, Exposure {
     return this.#state === 'rolling';
   }
 
+  /** Does beforehand what can be done before the take has a place, so that little time passes between choosing it and filling it. */
+  prepare(): void {
+    const { claim, timePasses, aheadFrames } = this.#stream;
+    const { hops, endFrame } = this.#timeline;
+    this.lanes = this.spec.hops.map(({ sends }, i) => {
+      const from = hops[i]!.sendFrom;
+      return new SendLane({ claim, timePasses, sends, from, to: endFrame, aheadFrames });
+    });
+    try {
+      this.#prepared = this.#convert(Math.min(this.spec.regionFrames, Math.ceil(aheadFrames / 2)));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /** Places the take so that its first sample is playback frame `playFrom`, and arms every send of the chain to the end. */
   begin(playFrom: number, monotonicNs: bigint): void {
-    const { claim, timePasses, aheadFrames } = this.#stream;
-    const { hops, resultFrames, endFrame, totalFrames } = this.#timeline;
+    const { hops, resultFrames, totalFrames } = this.#timeline;
     this.#state = 'rolling';
     this.#playFrom = playFrom;
     this.#startedAtNs = monotonicNs;
-    this.lanes = this.spec.hops.map((hop, i) => {
-      const from = playFrom + hops[i]!.sendFrom;
-      return new SendLane({ claim, timePasses, sends: hop.sends, from, to: playFrom + endFrame, aheadFrames });
-    });
     this.captures = hops.map(({ captureFrom }) => {
       const from = playFrom + captureFrom;
       return { from, to: from + resultFrames };
     });
     this.#guard(() => {
-      for (const lane of this.lanes) lane.arm();
+      for (const lane of this.lanes) lane.arm(playFrom);
     });
     this.#tellStarted.resolve({ playFrom, streamFrom: playFrom + totalFrames });
   }
@@ -180,12 +192,22 @@ export class RollingTake implements Take, Exposure {
   }
 
   #playSource(lane: SendLane, until: number): number {
-    const { source, sourceStartFrame } = this.spec;
-    const width = lane.sends.length;
-    const samples = source.read(Math.min(BLOCK_FRAMES, until - lane.written));
+    const block = this.#prepared ?? this.#convert(until - lane.written);
+    if (block === null) return 0;
+    const frames = block.length / lane.sends.length;
+    this.#prepared = frames > until - lane.written ? block : null;
+    if (this.#prepared !== null) return 0;
+    lane.write(block);
+    this.#played += frames;
+    return frames;
+  }
+
+  /** The next frames of the source in the interface's words; null when there are none now. */
+  #convert(maxFrames: number): Int32Array | null {
+    const { source, sourceStartFrame, regionFrames, hops } = this.spec;
+    const samples = source.read(Math.min(BLOCK_FRAMES, maxFrames));
     if (samples === null || samples.length === 0) {
-      if (!source.ended) return 0;
-      const { regionFrames } = this.spec;
+      if (!source.ended) return null;
       throw new OutboardError('wav.truncated', `the source ended after ${this.#played} of ${regionFrames} frames`, {
         details: { frames: this.#played, expected: regionFrames },
       });
@@ -194,11 +216,9 @@ export class RollingTake implements Take, Exposure {
     try {
       this.#quantizer.quantize(samples, block);
     } catch (error) {
-      throw overFullScale(error, sourceStartFrame + this.#played, this.spec.hops[0]!.insert);
+      throw overFullScale(error, sourceStartFrame + this.#played, hops[0]!.insert);
     }
-    lane.write(block);
-    this.#played += samples.length / width;
-    return samples.length / width;
+    return block;
   }
 
   #replay(patch: Patch, hop: number, picked: Int32Array): void {

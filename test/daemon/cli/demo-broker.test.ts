@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DemoBroker } from '../../../daemon/cli/demo-broker.js';
 import { mosquittoAcl } from '../../../daemon/cli/mosquitto-conf.js';
-import { type Identity, OpensslCa, pem } from './openssl-ca.js';
+import { type Identity, OpensslCa, pem } from '../../peers/openssl-ca.js';
 
 const STATE = 'outboard/v1/rig-01/state';
 const OFFER = 'outboard/v1/rig-01/offer';

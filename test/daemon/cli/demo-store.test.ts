@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DemoStore, parseRange } from '../../../daemon/cli/demo-store.js';
-import { type Identity, OpensslCa, pem } from './openssl-ca.js';
+import { type Identity, OpensslCa, pem } from '../../peers/openssl-ca.js';
 
 interface Answer {
   status: number;

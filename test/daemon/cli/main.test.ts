@@ -55,7 +55,13 @@ test('--version is the package version', async () => {
 });
 
 test('wrong usage ends with 64 and says what to do', async () => {
-  for (const args of [[], ['frobnicate'], ['seal'], ['check', '--nonsense'], ['init', 'x', '--rig', 'r', '--roots', 'many']]) {
+  for (const args of [
+    [],
+    ['frobnicate'],
+    ['seal'],
+    ['check', '--nonsense'],
+    ['init', 'x', '--rig', 'r', '--roots', 'many'],
+  ]) {
     const ended = await outboard(...args);
     assert.equal(ended.code, ERRORS.usage.exit, args.join(' '));
     assert.equal(ended.stdout, '');
@@ -64,7 +70,14 @@ test('wrong usage ends with 64 and says what to do', async () => {
 });
 
 test('an error is two lines for people, one object on stdout for programs', async () => {
-  const args = ['open', '/nonexistent/file.age', '--identity', '/nonexistent/identity.txt', '--out', '/nonexistent/out'];
+  const args = [
+    'open',
+    '/nonexistent/file.age',
+    '--identity',
+    '/nonexistent/identity.txt',
+    '--out',
+    '/nonexistent/out',
+  ];
   const people = await outboard(...args);
   assert.equal(people.code, ERRORS['file.unreadable'].exit);
   assert.equal(people.stdout, '');

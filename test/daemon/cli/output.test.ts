@@ -8,15 +8,24 @@ import { createOutput, formatBytes, formatSpan, formatTable, printError } from '
 function streams(tty: boolean) {
   const stdout = Object.assign(new PassThrough(), { isTTY: tty });
   const stderr = Object.assign(new PassThrough(), { isTTY: tty });
-  return { streams: { stdout, stderr }, out: () => String(stdout.read() ?? ''), err: () => String(stderr.read() ?? '') };
+  return {
+    streams: { stdout, stderr },
+    out: () => String(stdout.read() ?? ''),
+    err: () => String(stderr.read() ?? ''),
+  };
 }
 
 test('a table is aligned and has no trailing blanks', () => {
-  assert.deepEqual(formatTable([['a', 'bbb', 'c'], ['aaaa', 'b', '']], ['X', 'Y', 'Z']), [
-    'X     Y    Z',
-    'a     bbb  c',
-    'aaaa  b',
-  ]);
+  assert.deepEqual(
+    formatTable(
+      [
+        ['a', 'bbb', 'c'],
+        ['aaaa', 'b', ''],
+      ],
+      ['X', 'Y', 'Z'],
+    ),
+    ['X     Y    Z', 'a     bbb  c', 'aaaa  b'],
+  );
 });
 
 test('bytes and spans are written for people', () => {

@@ -1,8 +1,5 @@
 /** Runs the command line as its user does: a process of its own, stdin closed unless said otherwise. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const MAIN = fileURLToPath(new URL('../../../daemon/cli/main.js', import.meta.url));
@@ -82,10 +79,4 @@ export function outboard(...args: string[]): Promise<Ended> {
 export function lastObject(ended: Ended): Record<string, unknown> {
   const line = ended.stdout.trimEnd().split('\n').at(-1) ?? '';
   return JSON.parse(line) as Record<string, unknown>;
-}
-
-/** A folder of this test's own, and how to remove it. */
-export async function scratch(): Promise<{ path: (...names: string[]) => string; remove: () => Promise<void> }> {
-  const dir = await mkdtemp(join(tmpdir(), 'outboard-cli-'));
-  return { path: (...names) => join(dir, ...names), remove: () => rm(dir, { recursive: true, force: true }) };
 }

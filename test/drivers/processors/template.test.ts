@@ -135,7 +135,7 @@ test('whatever template is accepted, every line that it makes comes back as what
     ),
     { numRuns: 3000 },
   );
-  assert.ok(accepted > 300, `only ${accepted} lines were made`);
+  assert.ok(accepted > 100, `only ${accepted} lines were made`);
 });
 
 test('whatever line is accepted is the one that the template makes', () => {

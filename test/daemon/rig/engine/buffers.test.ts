@@ -96,6 +96,25 @@ test('a reader that ends early or fails is told after what it gave, to whoever r
   await assert.rejects(failing.ready(1), broken);
 });
 
+test('what is wrong behind the last frame is told before the last frame is given', async () => {
+  const o = { channels: 1, encodingBits: 24, lookAheadFrames: 9000, endsSource: true } as const;
+  const region = { start: 100, frames: 1400 };
+  const whole = new PrefetchSource({ ...o, reader: readerOf(noise(1500, 1), 1), region });
+  assert.equal((await readAll(whole, 400)).length, 1400);
+  const longer = new PrefetchSource({ ...o, reader: readerOf(noise(1501, 1), 1), region });
+  await assert.rejects(readAll(longer, 400), (error) => isOutboardError(error, 'source.format'));
+  const broken = new Error('torn');
+  const reader = readerOf(noise(1500, 1), 1);
+  const torn = {
+    skip: reader.skip,
+    read: async (frames: number) => (await reader.read(frames)) ?? Promise.reject(broken),
+  };
+  const failing = new PrefetchSource({ ...o, reader: torn, region });
+  await failing.ready(1000);
+  assert.equal(failing.read(5000)?.length, 1000);
+  await assert.rejects(failing.ready(400), broken);
+});
+
 test('a stopped source gives nothing more and lets nobody wait', async () => {
   const reader = readerOf(noise(5000, 1), 1);
   const region = { start: 0, frames: 5000 };
