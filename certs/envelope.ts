@@ -120,7 +120,7 @@ export async function signEnvelope(purpose: EnvelopePurpose, payload: object, ke
  *
  * @param token the compact serialization, as text or ASCII bytes
  * @param purposes what is expected here; any other is refused with envelope.typ
- * @throws OutboardError envelope.* | grant.missing | rig.epoch | trust.expired, with `details.authenticated` ({@link Authenticated})
+ * @throws OutboardError envelope.* | grant.missing | rig.epoch | trust.expired | trust.clock, with `details.authenticated` ({@link Authenticated})
  *   where the sender is known, and `details.path` for a schema fault
  */
 export async function verifyEnvelope<P extends EnvelopePurpose>(
@@ -250,7 +250,8 @@ function checkClaims(purpose: EnvelopePurpose, payload: Payloads[EnvelopePurpose
   if ('nbf' in payload && payload.nbf !== undefined && now < payload.nbf)
     refuse('envelope.not-yet-valid', `not valid for another ${payload.nbf - now} s`);
   if ('exp' in payload && now >= payload.exp) refuse('envelope.expired', `expired ${now - payload.exp} s ago`);
+  if (purpose !== 'job' && purpose !== 'grant') return;
   // A bundle out of date may lack a revocation: what makes the rig take on work waits for a fresh one.
-  if ((purpose === 'job' || purpose === 'grant') && options.trust.isExpired(now))
-    refuse('trust.expired', 'the trust bundle is expired, no new job is taken');
+  if (options.trust.isExpired(now)) refuse('trust.expired', 'the trust bundle is expired, no new job is taken');
+  options.trust.checkClock(now);
 }

@@ -58,6 +58,12 @@ export class TrustBundle {
     return atSeconds >= this.payload.exp;
   }
 
+  /** The clock may not be earlier than the bundle: a clock set back would let expired tokens in. @throws OutboardError trust.clock */
+  checkClock(nowSeconds: number): void {
+    const behind = this.payload.iat - nowSeconds;
+    if (behind > 0) throw new OutboardError('trust.clock', `the clock is ${behind} s earlier than the trust bundle`);
+  }
+
   /**
    * The key with this thumbprint, if it may be used at this time.
    *
@@ -160,10 +166,9 @@ export async function verifyTrust(
     );
   if (now >= payload.exp)
     throw new OutboardError('trust.expired', `version ${payload.version} expired ${now - payload.exp} s ago`);
-  if (payload.iat > now)
-    throw new OutboardError('trust.clock', `the clock is ${payload.iat - now} s earlier than the trust bundle`);
-  if (again) return current;
-  return new TrustBundle({ payload, text, roots: signers, pinned: current?.pinned ?? roots });
+  const bundle = new TrustBundle({ payload, text, roots: signers, pinned: current?.pinned ?? roots });
+  bundle.checkClock(now);
+  return again ? current : bundle;
 }
 
 /**

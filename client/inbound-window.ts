@@ -63,7 +63,7 @@ export class InboundWindow {
     this.#waiting = () => {
       clearTimeout(timer);
       this.#waiting = null;
-      this.#run(message, messageId);
+      if (!this.#options.signal.aborted) this.#run(message, messageId);
       release();
     };
   }

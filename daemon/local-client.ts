@@ -126,8 +126,10 @@ export class LocalClient {
     });
     const wanted = offset > 0 ? 206 : 200;
     if (response.statusCode !== wanted) {
-      const answer = succeeded(path, await collect(path, response, options.signal));
-      throw new OutboardError('rig.answer', `GET ${path} answers ${answer.status} where ${wanted} belongs`);
+      const { statusCode = 0 } = response;
+      if (statusCode >= 300) succeeded(path, await collect(path, response, options.signal));
+      response.destroy();
+      throw new OutboardError('rig.answer', `GET ${path} answers ${statusCode} where ${wanted} belongs`);
     }
     yield* receive(response, options.signal);
   }

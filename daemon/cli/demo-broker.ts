@@ -8,21 +8,14 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, TLSSocket } from 'node:tls';
 import { Aedes, type Client } from 'aedes';
 import { type AccessList, parseAccessList } from './access-list.js';
+import type { ServerTls } from './server-tls.js';
 
 /** Like `max_packet_size` of the mosquitto configuration: nothing that outboard sends is larger. */
 const MAX_PACKET_BYTES = 65_536;
 const LOOPBACK = '127.0.0.1';
 
-export interface DemoServerTls {
-  /** PEM texts. */
-  ca: string;
-  cert: string;
-  key: string;
-  crl?: string;
-}
-
 export interface DemoBrokerOptions {
-  tls: DemoServerTls;
+  tls: ServerTls;
   /** A mosquitto access list. */
   acl: string;
   /** 0 or absent for one that is free. */

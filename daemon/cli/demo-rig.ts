@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
@@ -13,11 +13,12 @@ import { StatusAnswer } from '../../core/contract/local-api.js';
 import { delay } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
 import { LocalClient } from '../local-client.js';
-import { DemoBroker, type DemoServerTls } from './demo-broker.js';
+import { DemoBroker } from './demo-broker.js';
 import { DemoStore } from './demo-store.js';
 import { readText, replaceFile } from './files.js';
 import { type InitResult, initRig } from './init-rig.js';
 import { loadParties, type Parties } from './parties.js';
+import { readServerTls } from './server-tls.js';
 import { SpawnedProcess } from './spawned-process.js';
 import { waitForReady } from './wait-for-ready.js';
 
@@ -113,10 +114,13 @@ export class DemoRig {
 
   async #startServers(tree: string, made: InitResult): Promise<{ broker: string; store: string }> {
     const acl = await readText(made.files.acl);
-    const broker = new DemoBroker({ tls: await serverTls(join(tree, 'broker/tls')), acl });
+    const broker = new DemoBroker({ tls: await readServerTls(join(tree, 'broker/tls')), acl });
     this.#started.push(() => broker.stop());
     await broker.start();
-    const store = new DemoStore({ tls: await serverTls(join(tree, 'store/tls')), folder: join(this.#folder, 'blobs') });
+    const store = new DemoStore({
+      tls: await readServerTls(join(tree, 'store/tls')),
+      folder: join(this.#folder, 'blobs'),
+    });
     this.#started.push(() => store.stop());
     await store.start();
     return { broker: broker.url, store: store.url };
@@ -168,16 +172,6 @@ export class DemoRig {
 function processScript(script: string): URL {
   if (script === '../rig/main.js') return new URL('../rig/main.js', import.meta.url);
   return new URL('../courier/main.js', import.meta.url);
-}
-
-async function serverTls(folder: string): Promise<DemoServerTls> {
-  const read = (name: string) => readFile(join(folder, name), 'utf8');
-  return {
-    ca: await read('ca.pem'),
-    cert: await read('cert.pem'),
-    key: await read('key.pem'),
-    crl: await read('crl.pem'),
-  };
 }
 
 /** The ports are known only now: free ones, chosen by the system. */

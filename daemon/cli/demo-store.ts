@@ -1,5 +1,5 @@
 /**
- * The store of `outboard demo`: HTTPS with mutual TLS 1.3 over a folder. It is what any real store has to be for outboard: a blob's only
+ * The store of `outboard demo` and `outboard store`: HTTPS with mutual TLS 1.3 over a folder. It is what any real store has to be for outboard: a blob's only
  * name is the SHA-256 of its bytes, it is created once and never changed, and reading goes on from any byte.
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -12,16 +12,18 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { TLSSocket } from 'node:tls';
 import { Digest } from '../../core/contract/primitives.js';
-import type { DemoServerTls } from './demo-broker.js';
+import type { ServerTls } from './server-tls.js';
 
 const LOOPBACK = '127.0.0.1';
 
 export interface DemoStoreOptions {
-  tls: DemoServerTls;
+  tls: ServerTls;
   /** Where the blobs lie, one file each; made when it is not there. */
   folder: string;
   /** 0 or absent for one that is free. */
   port?: number;
+  /** The address to listen on; the loopback when absent. */
+  host?: string;
 }
 
 export class DemoStore {
@@ -54,7 +56,7 @@ export class DemoStore {
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(this.#options.port ?? 0, LOOPBACK, resolve);
+      server.listen(this.#options.port ?? 0, this.#options.host ?? LOOPBACK, resolve);
     });
     this.#port = (server.address() as AddressInfo).port;
   }

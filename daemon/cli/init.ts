@@ -135,13 +135,14 @@ function show(output: Output, made: InitResult, generated: string[]): void {
   for (const command of [
     `outboard check --config ${shown}/rig/rig.yaml`,
     `mosquitto -c ${shown}/broker/mosquitto.conf`,
+    `outboard store --tls ${shown}/store/tls --dir ${shown}/store/blobs${storePort}`,
     `outboardd --config ${shown}/rig/rig.yaml`,
     `outboard-courier --config ${shown}/courier/courier.yaml`,
     `outboard bounce song.wav --to ${shown}/client.yaml --processor gain-1 gain=-6`,
   ])
     output.line(`  ${command}`);
   output.line(
-    `The store is any HTTPS server with PUT and GET by digest and client certificates, at ${made.urls.store}.`,
+    `outboard store is for trying out: any HTTPS server with PUT and GET by digest and client certificates will do, at ${made.urls.store}.`,
   );
   output.line('On several hosts: copy each folder to where it belongs, then delete this copy.');
 }

@@ -44,6 +44,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./bounce.js')).bounceCommand(),
   },
   {
+    name: 'store',
+    summary: 'keep blobs in a folder, for trying out',
+    load: async () => (await import('./store.js')).storeCommand(),
+  },
+  {
     name: 'maintenance',
     summary: 'stop jobs so that technicians can work, and let them on again',
     load: async () => (await import('./maintenance.js')).maintenanceCommand(),

@@ -284,7 +284,7 @@ function certificateOf(event: JobEvent): Certificate {
 
 function unsuccessful(event: JobEvent): OutboardError {
   const { type, problem } = event.payload;
-  const reason = problem ? `${problem.code}: ${problem.message}` : type;
+  const reason = problem ? `${problem.code}: ${problem.message}. ${problem.advice}` : type;
   const details = { job: event.payload.job, type, ...(problem ? { problem } : {}) };
   if (type === 'refused') return new OutboardError('bounce.refused', `the rig refused the job: ${reason}`, { details });
   return new OutboardError('bounce.failed', `the job ended as ${type}: ${reason}`, { details });

@@ -33,7 +33,15 @@ export class PlaybackRing {
   }
 
   /** Takes frames [from, to) of one channel out of a block that begins with frame `blockFrom`. */
-  write(channel: number, from: number, to: number, block: Int32Array, blockFrom: number, at: number, stride: number): void {
+  write(
+    channel: number,
+    from: number,
+    to: number,
+    block: Int32Array,
+    blockFrom: number,
+    at: number,
+    stride: number,
+  ): void {
     const target = this.#channels[channel]!;
     target.samples ??= new Int32Array(this.sizeFrames);
     const { samples } = target;

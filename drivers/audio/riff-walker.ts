@@ -49,7 +49,8 @@ export class RiffWalker {
     if (fourCc(this.#head, 8) !== 'WAVE') throw malformed('A RIFF file, but not a WAVE.');
     const size = u32(this.#head, 4);
     if (magic === 'RIFF') {
-      if (size === UINT32_MAX) throw malformed('The RIFF size is 0xFFFFFFFF; only RF64 and BW64 with a ds64 chunk may say so.');
+      if (size === UINT32_MAX)
+        throw malformed('The RIFF size is 0xFFFFFFFF; only RF64 and BW64 with a ds64 chunk may say so.');
       this.#setEnd(size);
       return;
     }
@@ -81,7 +82,8 @@ export class RiffWalker {
     if (++this.#chunks > MAX_CHUNKS) throw malformed(`More than ${MAX_CHUNKS} chunks.`);
     if (bytes === UINT32_MAX) {
       const long = this.#longSizes?.get(id);
-      if (long === undefined) throw malformed(`The ${name(id)} chunk says 0xFFFFFFFF bytes and no ds64 gives its size.`);
+      if (long === undefined)
+        throw malformed(`The ${name(id)} chunk says 0xFFFFFFFF bytes and no ds64 gives its size.`);
       bytes = long;
     }
     this.#openBody(id, bytes);
@@ -90,15 +92,18 @@ export class RiffWalker {
 
   /** The whole body of a small chunk. */
   async body(chunk: Chunk, maxBytes: number): Promise<Uint8Array> {
-    if (chunk.bytes > maxBytes) throw malformed(`The ${name(chunk.id)} chunk has ${chunk.bytes} bytes; ${maxBytes} are the most.`);
+    if (chunk.bytes > maxBytes)
+      throw malformed(`The ${name(chunk.id)} chunk has ${chunk.bytes} bytes; ${maxBytes} are the most.`);
     const body = new Uint8Array(chunk.bytes);
-    if ((await this.#stream.take(body)) < chunk.bytes) throw truncated(`The file ends inside the ${name(chunk.id)} chunk.`);
+    if ((await this.#stream.take(body)) < chunk.bytes)
+      throw truncated(`The file ends inside the ${name(chunk.id)} chunk.`);
     return body;
   }
 
   /** Forgets a body as it streams past, whatever its size. */
   async skip(chunk: Chunk): Promise<void> {
-    if ((await this.#stream.skip(chunk.bytes)) < chunk.bytes) throw truncated(`The file ends inside the ${name(chunk.id)} chunk.`);
+    if ((await this.#stream.skip(chunk.bytes)) < chunk.bytes)
+      throw truncated(`The file ends inside the ${name(chunk.id)} chunk.`);
   }
 
   #setEnd(riffBytes: number): void {
@@ -110,7 +115,9 @@ export class RiffWalker {
   #openBody(id: string, bytes: number): void {
     const left = this.#riffEnd - this.#stream.position;
     if (bytes > left) {
-      throw malformed(`The ${name(id)} chunk says ${bytes} bytes, but by its RIFF size the file has only ${left} left.`);
+      throw malformed(
+        `The ${name(id)} chunk says ${bytes} bytes, but by its RIFF size the file has only ${left} left.`,
+      );
     }
     this.#bodyEnd = this.#stream.position + bytes;
   }
@@ -124,7 +131,8 @@ export class RiffWalker {
     if (bytes < 28 || bytes > MAX_DS64_BYTES) throw malformed(`The ds64 chunk has ${bytes} bytes.`);
     const body = await this.body({ id: 'ds64', bytes }, MAX_DS64_BYTES);
     const entries = u32(body, 24);
-    if (28 + 12 * entries > bytes) throw malformed(`The ds64 chunk says ${entries} table entries, which it cannot hold.`);
+    if (28 + 12 * entries > bytes)
+      throw malformed(`The ds64 chunk says ${entries} table entries, which it cannot hold.`);
     this.#longSizes = new Map([['data', u64(body, 8)]]);
     for (let i = 0; i < entries; i++) {
       const at = 28 + 12 * i;
@@ -153,7 +161,8 @@ export class RiffWalker {
         if (chunk[offset + i] !== 0) throw malformed(`Bytes that belong to no chunk at byte ${stream.position + i}.`);
       }
       stream.advance(available);
-      if (stream.position - from > MAX_PADDING_BYTES) throw malformed(`More than ${MAX_PADDING_BYTES} bytes of padding.`);
+      if (stream.position - from > MAX_PADDING_BYTES)
+        throw malformed(`More than ${MAX_PADDING_BYTES} bytes of padding.`);
     }
     if (stream.position < this.#riffEnd) {
       throw truncated(`The file ends ${this.#riffEnd - stream.position} bytes before its RIFF size says.`);

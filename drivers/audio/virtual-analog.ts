@@ -123,9 +123,13 @@ export class VirtualAnalog {
   #addInsert(name: string, config: Pick<InsertConfig, 'sends' | 'returns' | 'path'>): void {
     const { sends, returns } = config;
     if (sends.length !== returns.length) {
-      throw invalid(name, `${sends.length} sends and ${returns.length} returns; the simulated path needs as many of each`);
+      throw invalid(
+        name,
+        `${sends.length} sends and ${returns.length} returns; the simulated path needs as many of each`,
+      );
     }
-    for (const send of sends) if (this.usesSend(send - 1)) throw invalid(name, `send ${send} belongs to another insert`);
+    for (const send of sends)
+      if (this.usesSend(send - 1)) throw invalid(name, `send ${send} belongs to another insert`);
     for (const back of returns) {
       if (this.usesReturn(back - 1)) throw invalid(name, `return ${back} belongs to another insert`);
     }

@@ -75,7 +75,10 @@ class VirtualDevice implements VirtualInterface {
   async claim(options: { playback: string; capture: string }): Promise<Claim> {
     for (const name of [options.playback, options.capture]) {
       if (name !== VIRTUAL_DEVICE) {
-        throw new OutboardError('audio.gone', `There is no device ${name}; the virtual interface is ${VIRTUAL_DEVICE}.`);
+        throw new OutboardError(
+          'audio.gone',
+          `There is no device ${name}; the virtual interface is ${VIRTUAL_DEVICE}.`,
+        );
       }
     }
     this.checkPresence();

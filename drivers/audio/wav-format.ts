@@ -15,18 +15,17 @@ export const WAVE_FORMAT_EXTENSIBLE = 0xfffe;
 export const SUBFORMAT_TAIL = Uint8Array.of(0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71);
 
 /** Names of the tags that are met in the wild, for the message of a refusal. */
-const TAG_NAMES: Readonly<Record<number, string>> = {
-  0x0002: 'Microsoft ADPCM',
-  0x0006: 'A-law',
-  0x0007: 'mu-law',
-  0x0011: 'IMA ADPCM',
-  0x0031: 'GSM 6.10',
-  0x0050: 'MPEG audio',
-  0x0055: 'MP3',
-  0x0092: 'Dolby AC-3',
-  0x00ff: 'AAC',
-  0x2000: 'Dolby AC-3',
-};
+const TAG_NAMES: ReadonlyMap<number, string> = new Map([
+  [0x0002, 'Microsoft ADPCM'],
+  [0x0006, 'A-law'],
+  [0x0007, 'mu-law'],
+  [0x0011, 'IMA ADPCM'],
+  [0x0031, 'GSM 6.10'],
+  [0x0050, 'MPEG audio'],
+  [0x0055, 'MP3'],
+  [0x0092, 'Dolby AC-3'],
+  [0x00ff, 'AAC'],
+]);
 
 const MAX_CHANNELS = 64;
 const MIN_RATE_HZ = 8000;
@@ -80,7 +79,9 @@ export function parseFormat(body: Uint8Array): SampleLayout {
   }
   const frameBytes = channels * bytesPerSample(encoding);
   if (blockAlign !== frameBytes) {
-    throw malformed(`The fmt chunk says blockAlign ${blockAlign}; ${channels} channels of ${encoding} are ${frameBytes}.`);
+    throw malformed(
+      `The fmt chunk says blockAlign ${blockAlign}; ${channels} channels of ${encoding} are ${frameBytes}.`,
+    );
   }
   if (byteRate !== rate * frameBytes) {
     throw malformed(`The fmt chunk says ${byteRate} bytes per second; its other fields make ${rate * frameBytes}.`);
@@ -94,7 +95,8 @@ function subFormat(view: DataView, body: Uint8Array, bits: number): number {
     throw malformed('The fmt chunk says WAVE_FORMAT_EXTENSIBLE but is too short for it.');
   }
   for (let i = 0; i < SUBFORMAT_TAIL.length; i++) {
-    if (body[26 + i] !== SUBFORMAT_TAIL[i]) throw unsupported('The extensible subformat is not PCM and not IEEE float.');
+    if (body[26 + i] !== SUBFORMAT_TAIL[i])
+      throw unsupported('The extensible subformat is not PCM and not IEEE float.');
   }
   const tag = view.getUint16(24, true);
   const validBits = view.getUint16(18, true);
@@ -119,7 +121,7 @@ function encodingOf(tag: number, bits: number): SourceEncoding {
     if (bits === 64) return 'float64';
     throw unsupported(`Float samples of ${bits} bits; 32 and 64 are taken.`, { bits });
   }
-  const name = TAG_NAMES[tag];
+  const name = TAG_NAMES.get(tag);
   const number = `0x${tag.toString(16).padStart(4, '0')}`;
   throw unsupported(`Samples of format ${name === undefined ? number : `${name} (${number})`}.`, { formatTag: tag });
 }

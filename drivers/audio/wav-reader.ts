@@ -6,11 +6,11 @@
  * it says nothing that the data chunk does not, and programs fill it in differently.
  */
 import type { SourceFormat } from '../../core/contract/grant.js';
+import { OutboardError } from '../../core/errors.js';
 import { ByteStream } from './byte-stream.js';
 import { type Chunk, RiffWalker, truncated } from './riff-walker.js';
 import { SampleDecoder } from './wav-decode.js';
 import { bytesPerSample, checkExpected, malformed, parseFormat, type SampleLayout } from './wav-format.js';
-import { OutboardError } from '../../core/errors.js';
 
 const MAX_FORMAT_BYTES = 4096;
 

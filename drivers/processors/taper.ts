@@ -27,8 +27,6 @@ export interface Taper {
   readonly range: string;
   /** The legal values next to one that is in the range but between two steps. */
   neighbours(value: number): [number, number] | undefined;
-  readonly wireMin: Decimal;
-  readonly wireMax: Decimal;
   /** Decimal places that w can need. */
   readonly wirePlaces: number;
   /** Legal values over the whole range, both ends included; at most about `count`. */
@@ -72,7 +70,6 @@ function linear(param: NumberParam, scaleNumber: number, offsetNumber: number, p
   const wireOf = (value: Decimal): Decimal => add(multiply(value, scale), offset);
   const [first, wireStep] = [wireOf(min), multiply(step, scale)];
   const valueAt = (k: bigint): number => toNumber(add(min, multiply(step, { digits: k, places: 0 })));
-  const [a, b] = [first, wireOf(max)];
   return {
     encode(value) {
       if (!finite(value) || value < param.min || value > param.max) return undefined;
@@ -90,8 +87,6 @@ function linear(param: NumberParam, scaleNumber: number, offsetNumber: number, p
       const low = valueAt(k) > value ? k - 1n : k;
       return [valueAt(low), valueAt(low + 1n)];
     },
-    wireMin: compare(a, b) < 0 ? a : b,
-    wireMax: compare(a, b) < 0 ? b : a,
     wirePlaces: Math.max(normal(first).places, normal(wireStep).places),
     sample(count) {
       const stride = last / BigInt(Math.max(1, count - 1)) || 1n;
@@ -173,8 +168,6 @@ function positions(param: NumberParam, byWire: Positions, path: string): Taper {
       const [a, b] = [ascending[above - 1], ascending[above]];
       return a === undefined || b === undefined ? undefined : [a, b];
     },
-    wireMin: decimalOf(first[0]),
-    wireMax: decimalOf(last[0]),
     wirePlaces: 0,
     sample(count) {
       const stride = Math.max(1, Math.floor(ascending.length / count));
@@ -199,7 +192,6 @@ function labels(kind: 'bool' | 'enum', map: Record<string, number>, path: string
   );
   const fromWire = new Map([...toWire].map(([value, w]) => [w, value]));
   if (fromWire.size !== toWire.size) throw invalidProfile(at, 'two values have the same number on the wire');
-  const wires = [...fromWire.keys()];
   return {
     encode(value) {
       const w = toWire.get(value);
@@ -208,8 +200,6 @@ function labels(kind: 'bool' | 'enum', map: Record<string, number>, path: string
     decode: (w) => fromWire.get(toNumber(w)),
     range: kind === 'bool' ? 'true or false' : [...toWire.keys()].join(' | '),
     neighbours: () => undefined,
-    wireMin: decimalOf(Math.min(...wires)),
-    wireMax: decimalOf(Math.max(...wires)),
     wirePlaces: 0,
     sample: () => [...toWire.keys()],
   };

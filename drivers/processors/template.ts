@@ -23,8 +23,6 @@ export type FieldValues = ReadonlyMap<string, Decimal>;
 export interface Template {
   readonly text: string;
   readonly fields: readonly Field[];
-  /** True when the last thing in a line is a literal that cannot go on: such a line needs no terminator to be complete. */
-  readonly selfTerminated: boolean;
   /** The line for these values, or undefined where a value has more digits than its field can show. */
   format(values: FieldValues): string | undefined;
   /** The values of a whole line, or undefined for any line that `format` would not have made. */
@@ -41,7 +39,6 @@ export function compileTemplate(text: string, allowed: readonly string[], path: 
   const fields = parts.filter((part): part is Field => typeof part !== 'string');
   refuseAmbiguity(parts, path);
   const pattern = new RegExp(`^${parts.map(patternOf).join('')}$`, 's');
-  const last = parts.at(-1);
 
   function format(values: FieldValues): string | undefined {
     let line = '';
@@ -60,7 +57,6 @@ export function compileTemplate(text: string, allowed: readonly string[], path: 
   return {
     text,
     fields,
-    selfTerminated: typeof last === 'string' && !/\d$/.test(last),
     format,
     parse(line) {
       const match = pattern.exec(line);

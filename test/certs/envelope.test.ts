@@ -349,6 +349,12 @@ test('an expired bundle stops new jobs and not the end of old ones', async () =>
   await verifyEnvelope(token(dispatcher, 'job', goodJob()), ['job'], { ...later, aud: RIG, expiry: false });
 });
 
+test('a clock that is earlier than the bundle stops new jobs', async () => {
+  const now = trust.payload.iat - 1;
+  const text = token(dispatcher, 'job', request(dispatcher, jobBody(), { iat: now }));
+  await refused('trust.clock', text, ['job'], { now });
+});
+
 test('what we sign is taken by us, and its bytes are those that others would sign', async () => {
   const signer = await loadSigner(dispatcher.name, dispatcher.jwk);
   assert.equal(signer.kid, dispatcher.kid);

@@ -11,7 +11,7 @@ import { NO_NETWORK, Stack, until } from '../peers/stack.js';
 describe('the rig and the network', { timeout: 120_000 }, () => {
   it('opens no socket but AF_UNIX, over a whole bounce', async (t) => {
     const trace = join(await scratch(t), 'trace');
-    const prefix = ['strace', '-f', '-qq', '-e', 'trace=socket,socketpair', '-o', trace];
+    const prefix = ['strace', '-D', '-f', '--seccomp-bpf', '-qq', '-e', 'trace=socket,socketpair', '-o', trace];
     const stack = await Stack.make(t, { rigPrefix: prefix });
     await stack.startRig();
     await stack.startCourier();

@@ -9,6 +9,7 @@ export interface Mosquitto {
   port: number;
   /** `mqtts://127.0.0.1:port` */
   url: string;
+  pid(): number;
   /** What it has written so far. */
   log(): string;
   /** SIGTERM: it saves its database. */
@@ -72,6 +73,7 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Mosquit
   return {
     port,
     url: `mqtts://127.0.0.1:${port}`,
+    pid: () => child!.pid!,
     log: () => log,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),

@@ -10,7 +10,7 @@ export interface Pki {
   files(name: string): { ca: string; cert: string; key: string };
   loader(name: string): TlsLoader;
   /** A new certificate for a client, in place of the one that is there. */
-  renew(name: string): Promise<void>;
+  renew(name: string, days?: number): Promise<void>;
 }
 
 export async function makePki(dir: string, clients: string[]): Promise<Pki> {
@@ -18,8 +18,8 @@ export async function makePki(dir: string, clients: string[]): Promise<Pki> {
   const ca = await createCa();
   const server = await issueServer(ca, ['localhost', '127.0.0.1', '::1']);
   const put = (name: string, text: string) => writeFile(join(dir, name), text, { mode: 0o600 });
-  const renew = async (name: string) => {
-    const { certPem, keyPem } = await issueClient(ca, name);
+  const renew = async (name: string, days = 31) => {
+    const { certPem, keyPem } = await issueClient(ca, name, { days });
     await put(`${name}.cert.pem`, certPem);
     await put(`${name}.key.pem`, keyPem);
   };

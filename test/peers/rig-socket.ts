@@ -33,6 +33,10 @@ export class RigSocketPeer {
   readonly links: LinkReport[] = [];
   /** Set to end GET /blobs and PUT /blobs connections after so many bytes, once. */
   cutBlobAfter: number | null = null;
+  /** The next report of what was published is lost, as when the rig dies then. */
+  failNextPublished = false;
+  /** Long polls that wait now. */
+  openPolls = 0;
   readonly #changes = new EventEmitter().setMaxListeners(0);
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
@@ -65,6 +69,15 @@ export class RigSocketPeer {
     server.close();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
+  }
+
+  /** Forgets all that was, for the next test. */
+  reset(): void {
+    for (const list of [this.submissions, this.published, this.delivered, this.reports, this.links]) list.length = 0;
+    for (const map of [this.outbox, this.wanted, this.complete, this.results]) map.clear();
+    this.answer = () => ({ status: 200, body: { verdict: 'accepted' } });
+    this.cutBlobAfter = null;
+    this.failNextPublished = false;
   }
 
   /** New retained documents. */
@@ -134,6 +147,10 @@ export class RigSocketPeer {
 
   async #posted(first: string, second: string | undefined, body: Buffer, type: string, response: ServerResponse) {
     if (first === 'outbox' && second === 'published') {
+      if (this.failNextPublished) {
+        this.failNextPublished = false;
+        return void response.destroy();
+      }
       for (const id of (JSON.parse(body.toString()) as { ids: string[] }).ids) {
         this.published.push(id);
         this.outbox.delete(id);
@@ -205,6 +222,7 @@ export class RigSocketPeer {
 
   async #poll(ready: () => boolean, waitSeconds: number, response: ServerResponse): Promise<void> {
     if (ready() || waitSeconds === 0) return;
+    this.openPolls += 1;
     await new Promise<void>((resolve) => {
       const look = () => {
         if (ready()) done();
@@ -213,7 +231,9 @@ export class RigSocketPeer {
         clearTimeout(timer);
         this.#changes.off('change', look);
         response.off('close', done);
+        this.openPolls -= 1;
         resolve();
+        this.#changed();
       };
       const timer = setTimeout(done, waitSeconds * 1000);
       this.#changes.on('change', look);

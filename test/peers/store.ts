@@ -28,6 +28,8 @@ export interface StorePeer {
   requests: string[];
   /** Applied to matching requests, the first match counts; `times` runs out. */
   faults: { method?: string; fault: Fault; times: number }[];
+  /** The largest number of requests that were open together. */
+  mostAtOnce: number;
   close(): Promise<void>;
 }
 
@@ -40,9 +42,30 @@ export async function startStore(dir: string, port = 0): Promise<StorePeer> {
   const blobs = new Map<string, Buffer>();
   const requests: string[] = [];
   const faults: StorePeer['faults'] = [];
+  let open = 0;
+  const peer: StorePeer = {
+    url: '',
+    blobs,
+    requests,
+    faults,
+    mostAtOnce: 0,
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
   const server: Server = createServer(
     { ca, cert, key, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
-    (request, response) => void serve(request, response).catch(() => response.destroy()),
+    (request, response) => {
+      open += 1;
+      peer.mostAtOnce = Math.max(peer.mostAtOnce, open);
+      response.once('close', () => {
+        open -= 1;
+      });
+      serve(request, response).catch(() => response.destroy());
+    },
   );
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -94,18 +117,8 @@ export async function startStore(dir: string, port = 0): Promise<StorePeer> {
 
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  return {
-    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    blobs,
-    requests,
-    faults,
-    async close() {
-      const closed = once(server, 'close');
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-  };
+  peer.url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return peer;
 }
 
 function send(blob: Buffer, range: string | undefined, response: ServerResponse, fault: Fault | null): void {

@@ -6,19 +6,19 @@
  * nothing waits, and what comes too late spoils the take. A fault of the stream spoils the takes that it touched and no others. The
  * engine never restarts a stream by itself.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OutboardError } from '../../../core/errors.js';
-import { secondsToFrames } from '../../../core/units.js';
 import type { Claim, Fault, Granted } from '../../../drivers/audio/port.js';
 import type { Logger } from '../../log.js';
+import { Aftermath } from './aftermath.js';
 import { CaptureReader } from './capture-reader.js';
 import { checkTake } from './check-take.js';
 import { type Exposure, endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
-import { RmsSink, SilentSource } from './flush.js';
+import { flushTake } from './flush.js';
 import { BLOCK_FRAMES } from './lane.js';
+import { Pacemaker } from './pacemaker.js';
 import type { FlushReport, FlushSpec, Take, TakeSpec } from './spec.js';
-import { type StreamOptions, streamFor } from './stream.js';
-import { RollingTake, type Stream } from './take.js';
+import { played, type Stream, type StreamOptions, streamFor } from './stream.js';
+import { RollingTake } from './take.js';
 
 export type * from './spec.js';
 
@@ -40,16 +40,13 @@ export class Engine {
   readonly #o: EngineOptions;
   readonly #takes = new Set<RollingTake>();
   readonly #listeners = new Set<(fault: Fault) => void>();
-  /** Per send channel, the frame from which on an ended take has left it silent. */
-  readonly #quietFrom = new Map<number, number>();
-  /** What takes that failed had not written: their missing frames may be told of after their end, and are nobody else's. */
-  #unwritten: Exposure[] = [];
+  readonly #pacemaker = new Pacemaker(() => this.#service());
+  /** What ended takes have left in this stream. */
+  #aftermath = new Aftermath();
   #state: 'stopped' | 'running' | 'faulted' = 'stopped';
   #stream: Stream | null = null;
   #granted: Granted | null = null;
   #capture: CaptureReader | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #immediate: NodeJS.Immediate | null = null;
   #removeListener: (() => void) | null = null;
   /** Faults that came while samples were being moved: they are settled before the next sample is. */
   #pendingFaults: Fault[] = [];
@@ -100,11 +97,10 @@ export class Engine {
         throw error;
       }
       this.#capture = new CaptureReader(claim, this.#o.inChannels);
-      this.#quietFrom.clear();
-      this.#unwritten = [];
+      this.#aftermath = new Aftermath();
       this.#pendingFaults = [];
       this.#state = 'running';
-      this.#wake();
+      this.#pacemaker.soon();
     });
   }
 
@@ -124,25 +120,8 @@ export class Engine {
 
   /** Plays silence over an insert and measures what it still gives back, while other takes roll. Errors as those of a take. */
   async flush(spec: FlushSpec): Promise<FlushReport> {
-    const rate = this.#running().stream.rate;
-    const regionFrames = Math.max(1, secondsToFrames(spec.seconds, rate));
-    const tailFrames = secondsToFrames(spec.listenSeconds, rate);
-    if (tailFrames < 1) throw new RangeError(`listening for ${spec.listenSeconds} s hears nothing`);
-    const sink = new RmsSink(spec.returns.length, regionFrames);
-    const { sends, returns, signal } = spec;
-    const take = this.#enter(
-      {
-        channels: sends.length,
-        hops: [{ insert: 'flush', sends, returns, latencyFrames: 0, driveDb: 0 }],
-        source: new SilentSource(sends.length),
-        sink,
-        regionFrames,
-        tailFrames,
-        sourceStartFrame: 0,
-        ...(signal ? { signal } : {}),
-      },
-      returns.length,
-    );
+    const { take: silence, sink } = flushTake(spec, this.#running().stream.rate);
+    const take = this.#enter(silence, spec.returns.length);
     await take.done;
     return { rmsDbfs: sink.rmsDbfs };
   }
@@ -155,17 +134,12 @@ export class Engine {
 
   #enter(spec: TakeSpec, returnChannels: number): RollingTake {
     const { stream } = this.#running();
-    checkTake(
-      spec,
-      this.#o,
-      returnChannels,
-      [...this.#takes].map((take) => take.spec),
-    );
+    const others = [...this.#takes].map((take) => take.spec);
+    checkTake(spec, this.#o, returnChannels, others);
     const take = new RollingTake(spec, stream, (over) => this.#leave(over));
     if (take.over) return take;
     this.#takes.add(take);
-    const enough = stream.timePasses ? Math.round(stream.rate / 4) : BLOCK_FRAMES;
-    spec.source.ready(Math.min(enough, spec.regionFrames)).then(
+    spec.source.ready(Math.min(stream.prefillFrames, spec.regionFrames)).then(
       () => this.#place(take),
       (error: unknown) => take.fail(error),
     );
@@ -182,23 +156,17 @@ export class Engine {
       const position = stream.claim.position();
       this.#settleFaults();
       if (take.over) return;
-      const longPast = position.played - stream.rate * 10;
-      this.#unwritten = this.#unwritten.filter(({ lanes }) => lanes.some(({ to }) => to > longPast));
-      const sends = take.spec.hops.flatMap((hop) => hop.sends);
-      const quiet = Math.max(...sends.map((channel) => this.#quietFrom.get(channel) ?? 0));
+      this.#aftermath.forgetBefore(position.played - stream.rate * 10);
+      const quiet = this.#aftermath.quietFrom(take.sends);
       take.begin(Math.max(position.earliestWrite + stream.marginFrames, quiet), position.monotonicNs);
       take.play(position.earliestWrite, this.#limit(position.played));
     });
-    this.#wake();
+    this.#pacemaker.soon();
   }
 
   #leave(take: RollingTake): void {
     this.#takes.delete(take);
-    const { quietFrom, lanes } = take;
-    for (const hop of take.spec.hops) for (const channel of hop.sends) this.#quietFrom.set(channel, quietFrom);
-    const behind = lanes.filter(({ written }) => written < quietFrom);
-    const unwritten = behind.map(({ from, written }) => ({ from, to: quietFrom, written }));
-    if (unwritten.length > 0) this.#unwritten.push({ lanes: unwritten, captures: [] });
+    this.#aftermath.add(take.sends, take.quietFrom, take.abandoned);
   }
 
   /** How far takes may write now. A fast clock also waits for what was captured, so that no capture ring can run over. */
@@ -243,7 +211,10 @@ export class Engine {
       work();
       this.#settleFaults();
     } catch (error) {
-      this.#collapse(error);
+      // The port speaks of what goes wrong in faults; what it throws is a stream that does not go on.
+      this.#o.logger.error({ err: error }, 'the audio stream broke off');
+      this.#pendingFaults.push({ kind: 'stalled', atFrame: null, frames: null, monotonicNs: process.hrtime.bigint() });
+      this.#settleFaults();
     } finally {
       this.#servicing = false;
     }
@@ -265,80 +236,49 @@ export class Engine {
     const counted = !isCaptureFault(fault) || (this.#capture?.skip(atFrame, frames) ?? false);
     const ended = endsStream(fault) || !counted || this.#o.claim.state !== 'running';
     const rolling = [...this.#takes].filter((take) => take.rolling);
-    if (ended) this.#collapse(spoiled([fault]));
+    if (ended) this.#collapse(fault);
     else
-      for (const touched of touchedBy<Exposure>(fault, [...rolling, ...this.#unwritten]))
+      for (const touched of touchedBy<Exposure>(fault, [...rolling, ...this.#aftermath.abandoned]))
         if (touched instanceof RollingTake) touched.fail(spoiled([fault]));
     for (const listener of [...this.#listeners]) listener(fault);
   }
 
   /** The stream is no more: nothing that rolls or waits can go on. */
-  #collapse(error: unknown): void {
+  #collapse(fault: Fault): void {
     if (this.#state !== 'running') return;
     this.#state = 'faulted';
-    this.#rest();
-    for (const take of [...this.#takes]) take.fail(error);
-    if (!(error instanceof OutboardError)) this.#o.logger.error({ err: error }, 'the audio stream broke off');
-  }
-
-  #wake(): void {
-    if (this.#state !== 'running' || this.#immediate) return;
-    this.#rest();
-    this.#immediate = setImmediate(() => {
-      this.#immediate = null;
-      this.#service();
-    });
+    this.#pacemaker.rest();
+    for (const take of [...this.#takes]) take.fail(spoiled([fault]));
   }
 
   #schedule(moved: number): void {
-    if (this.#state !== 'running' || this.#immediate) return;
+    if (this.#state !== 'running') return;
     const { timePasses, rate } = this.#stream!;
-    const granted = this.#granted!;
+    const { clock, ringFrames } = this.#granted!;
+    const idle = this.#takes.size === 0;
+    // A stream that runs over while nothing rolls would lose frames; one that stands still needs no look.
+    if (idle && timePasses) this.#pacemaker.after(Math.min(LONGEST_IDLE_MS, (250 * ringFrames) / rate), true);
     // With a real clock a few new frames are there at every look: that alone is no reason to look again at once.
-    if (this.#takes.size > 0 && moved >= (timePasses ? BLOCK_FRAMES : 1)) return this.#wake();
-    // A stream that runs over while nothing rolls would lose count of its frames.
-    const idleMs = Math.min(LONGEST_IDLE_MS, (250 * granted.ringFrames) / rate);
-    if (this.#takes.size === 0 && !timePasses) return this.#rest();
-    this.#rest();
-    this.#timer = setTimeout(() => this.#service(), this.#takes.size > 0 ? POLL_MS[granted.clock] : idleMs);
-    if (this.#takes.size === 0) this.#timer.unref();
-  }
-
-  #rest(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    if (this.#immediate) clearImmediate(this.#immediate);
-    this.#timer = null;
-    this.#immediate = null;
+    else if (!idle && moved >= (timePasses ? BLOCK_FRAMES : 1)) this.#pacemaker.soon();
+    else if (!idle) this.#pacemaker.after(POLL_MS[clock], false);
   }
 
   async #stop(reason: string): Promise<void> {
     if (this.#state === 'stopped') return;
     for (const take of [...this.#takes]) take.abort(reason);
-    await this.#rampsPlayed();
-    this.#rest();
+    const { claim, logger } = this.#o;
+    if (this.#stream?.timePasses) await played(claim, this.#aftermath.allQuietFrom, LONGEST_RAMP_MS);
+    this.#pacemaker.rest();
     this.#state = 'stopped';
     this.#stream = null;
     this.#granted = null;
     this.#capture = null;
-    const { claim, logger } = this.#o;
     if (claim.state === 'running' || claim.state === 'faulted') {
       const tally = await claim.stop({ drain: false });
       logger.debug({ tally }, 'the audio stream was stopped');
     }
     this.#removeListener?.();
     this.#removeListener = null;
-  }
-
-  /** Waits until aborted takes have faded out, where time passes at all. */
-  async #rampsPlayed(): Promise<void> {
-    const { claim } = this.#o;
-    if (!this.#stream?.timePasses || this.#quietFrom.size === 0) return;
-    const quiet = Math.max(...this.#quietFrom.values());
-    const deadline = performance.now() + LONGEST_RAMP_MS;
-    while (this.#state === 'running' && claim.state === 'running' && performance.now() < deadline) {
-      if (claim.position().played >= quiet) return;
-      await sleep(2);
-    }
   }
 
   #running(): { stream: Stream } {

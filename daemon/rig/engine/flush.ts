@@ -1,8 +1,28 @@
 /** Playing silence over an insert and hearing whether it has become quiet. To the engine that is a take like any other. */
-import { FULL_SCALE_INT32 } from '../../../core/units.js';
-import type { SampleSink, SampleSource } from './spec.js';
+import { FULL_SCALE_INT32, secondsToFrames } from '../../../core/units.js';
+import type { FlushSpec, SampleSink, SampleSource, TakeSpec } from './spec.js';
 
 const CHUNK_FRAMES = 4096;
+
+/** The take that flushes, and the sink that hears. @throws RangeError when there is nothing to listen to */
+export function flushTake(spec: FlushSpec, rateHz: number): { take: TakeSpec; sink: RmsSink } {
+  const { sends, returns, seconds, listenSeconds, signal } = spec;
+  const regionFrames = Math.max(1, secondsToFrames(seconds, rateHz));
+  const tailFrames = secondsToFrames(listenSeconds, rateHz);
+  if (tailFrames < 1) throw new RangeError(`listening for ${listenSeconds} s hears nothing`);
+  const sink = new RmsSink(returns.length, regionFrames);
+  const take: TakeSpec = {
+    channels: sends.length,
+    hops: [{ insert: 'flush', sends, returns, latencyFrames: 0, driveDb: 0 }],
+    source: new SilentSource(sends.length),
+    sink,
+    regionFrames,
+    tailFrames,
+    sourceStartFrame: 0,
+    ...(signal ? { signal } : {}),
+  };
+  return { take, sink };
+}
 
 /** Endless zeros. */
 export class SilentSource implements SampleSource {

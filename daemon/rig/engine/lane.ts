@@ -91,14 +91,13 @@ export class SendLane {
 
   /**
    * Ends the lane: nothing is expected any more; from frame `from` on what is ahead falls to zero along half a cosine of `rampFrames`
-   * (where less is ahead, its last frame is held under the ramp), and the rest is overwritten with zeros. Returns the frame from which
-   * on the sends are silent.
+   * (where less is ahead, its last frame is held under the ramp), and the rest is overwritten with zeros.
    */
-  rampDown(earliestWrite: number, from: number, rampFrames: number): number {
+  rampDown(earliestWrite: number, from: number, rampFrames: number): void {
     this.#claim.disarm({ channels: [...this.sends], from: earliestWrite });
     const width = this.sends.length;
     const written = this.#written;
-    if (written === this.from || written < from) return from;
+    if (written === this.from || written < from) return;
     const quietFrom = from + rampFrames;
     for (let at = from; at < quietFrom; ) {
       const frames = Math.min(BLOCK_FRAMES, quietFrom - at);
@@ -116,7 +115,6 @@ export class SendLane {
       this.#put(at, this.#silence.subarray(0, frames * width));
       at += frames;
     }
-    return quietFrom;
   }
 
   #expectInTime(at: number, earliestWrite: number): void {

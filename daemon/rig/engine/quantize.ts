@@ -6,6 +6,7 @@
  * -1) is an error with its place, never a clamped sample. Dither alone is not refused: where it would carry a legal sample past the
  * last step, that sample is rounded without it.
  */
+import { OutboardError } from '../../../core/errors.js';
 import { dbToRatio } from '../../../core/units.js';
 import { TriangularDither } from './dither.js';
 
@@ -74,4 +75,13 @@ export class Quantizer {
   #refuse(index: number, value: number): never {
     throw new OverFullScale(Math.floor(index / this.channels), (index % this.channels) + 1, value);
   }
+}
+
+/** An OverFullScale as the refusal of the job; any other error unchanged. @param blockFrame the block's first frame in the source's file */
+export function refusalOf(error: unknown, blockFrame: number, insert: string): unknown {
+  if (!(error instanceof OverFullScale)) return error;
+  const frame = blockFrame + error.frame;
+  const { channel, value } = error;
+  const message = `frame ${frame}, channel ${channel}: ${value} is over full scale into insert ${insert}`;
+  return new OutboardError('source.full-scale', message, { cause: error, details: { frame, channel, value, insert } });
 }

@@ -1,15 +1,36 @@
 /** Starts a claim's stream and derives from what was granted the distances in time that takes keep. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OutboardError } from '../../../core/errors.js';
 import { secondsToFrames } from '../../../core/units.js';
 import type { Claim, Granted, StreamRequest } from '../../../drivers/audio/port.js';
-import type { Stream } from './take.js';
+import { BLOCK_FRAMES } from './lane.js';
+
+/** What a take needs to know of the stream that it rolls in. */
+export interface Stream {
+  readonly claim: Claim;
+  readonly rate: number;
+  readonly inChannels: number;
+  readonly loopLatencyFrames: number;
+  readonly patchDelayFrames: number;
+  /** How far ahead of `played` takes write. */
+  readonly aheadFrames: number;
+  /** What is converted before a take gets its place. */
+  readonly prefillFrames: number;
+  /** Distance to the hardware at which a write is surely in time. */
+  readonly marginFrames: number;
+  readonly rampFrames: number;
+  /** False where time stands still until samples are there. */
+  readonly timePasses: boolean;
+}
 
 export type StreamOptions = Pick<StreamRequest, 'format' | 'periodFrames' | 'periods'>;
 
 const DEFAULT_STREAM: StreamOptions = { format: 'S32_LE', periodFrames: 256, periods: 4 };
 
 /** With a real clock: between choosing a place and having filled its beginning, on a busy host. */
-const MARGIN_SECONDS = 0.04;
+const MARGIN_SECONDS = 0.05;
+/** With a real clock: played while the rest of the ring is being filled. */
+const PREFILL_SECONDS = 0.25;
 /** With a real clock a patched sample must survive an event loop that is blocked for half a second. */
 const PATCH_SECONDS = 0.6;
 /** With a real clock takes write this far ahead. */
@@ -40,6 +61,7 @@ export async function streamFor(
   const { rate, ringFrames } = granted;
   const timePasses = granted.clock !== 'fast';
   const ahead = timePasses ? secondsToFrames(AHEAD_SECONDS, rate) : FAST_AHEAD_FRAMES;
+  const prefill = timePasses ? secondsToFrames(PREFILL_SECONDS, rate) : BLOCK_FRAMES;
   const patch = timePasses ? secondsToFrames(PATCH_SECONDS, rate) : FAST_PATCH_FRAMES;
   const stream: Stream = {
     claim,
@@ -49,9 +71,16 @@ export async function streamFor(
     // What was captured last is written this far ahead: the ring must have room for it and for the block after it.
     patchDelayFrames: Math.min(patch, Math.floor((ringFrames * 3) / 4)),
     aheadFrames: Math.min(ahead, ringFrames),
+    prefillFrames: Math.min(prefill, Math.ceil(ringFrames / 2)),
     marginFrames: timePasses ? Math.min(secondsToFrames(MARGIN_SECONDS, rate), Math.floor(ringFrames / 4)) : 0,
     rampFrames: Math.min(secondsToFrames(RAMP_SECONDS, rate), Math.floor(ringFrames / 4)),
     timePasses,
   };
   return { granted, stream };
+}
+
+/** Waits until frame `frame` was played, while the stream runs and for `longestMs` at most. */
+export async function played(claim: Claim, frame: number, longestMs: number): Promise<void> {
+  const deadline = performance.now() + longestMs;
+  while (claim.state === 'running' && claim.position().played < frame && performance.now() < deadline) await sleep(2);
 }

@@ -3,31 +3,16 @@
  * records what comes back. It knows nothing of other takes. Whatever goes wrong ends it: ramp down, zeros, an error.
  */
 import { OutboardError } from '../../../core/errors.js';
-import type { Claim, Fault } from '../../../drivers/audio/port.js';
+import type { Fault } from '../../../drivers/audio/port.js';
 import { gather } from './channels.js';
 import { type Exposure, spoiled } from './faults.js';
+import { Feed } from './feed.js';
 import { BLOCK_FRAMES, SendLane } from './lane.js';
 import { TakeMeter } from './meter.js';
 import { Patch } from './patch.js';
-import { OverFullScale, Quantizer } from './quantize.js';
 import type { Take, TakeReport, TakeSpec } from './spec.js';
+import type { Stream } from './stream.js';
 import { type Timeline, timelineOf } from './timeline.js';
-
-/** What a take needs to know of the stream that it rolls in. */
-export interface Stream {
-  readonly claim: Claim;
-  readonly rate: number;
-  readonly inChannels: number;
-  readonly loopLatencyFrames: number;
-  readonly patchDelayFrames: number;
-  /** How far ahead of `played` takes write. */
-  readonly aheadFrames: number;
-  /** Distance to the hardware at which a write is surely in time. */
-  readonly marginFrames: number;
-  readonly rampFrames: number;
-  /** False where time stands still until samples are there. */
-  readonly timePasses: boolean;
-}
 
 export class RollingTake implements Take, Exposure {
   readonly spec: TakeSpec;
@@ -37,20 +22,18 @@ export class RollingTake implements Take, Exposure {
   captures: readonly { from: number; to: number }[] = [];
   /** From this frame on its sends are silent, however it ended. */
   quietFrom = 0;
+  /** Of a take that failed: the frames that it did not write, or may have rewritten too late. */
+  abandoned: Exposure['lanes'] = [];
   readonly #stream: Stream;
   readonly #timeline: Timeline;
   readonly #onOver: (take: RollingTake) => void;
-  readonly #quantizer: Quantizer;
+  readonly #feed: Feed;
   readonly #meter: TakeMeter;
-  readonly #block: Int32Array;
-  /** The first block, converted before the take had its place. */
-  #prepared: Int32Array | null = null;
   readonly #patches: Patch[];
   readonly #onAbort = (): void => this.abort(String(this.spec.signal?.reason ?? 'aborted'));
   #state: 'waiting' | 'rolling' | 'over' = 'waiting';
   #playFrom = 0;
   #startedAtNs = 0n;
-  #played = 0;
   #recorded = 0;
   #tellStarted!: { resolve(at: { playFrom: number; streamFrom: number }): void; reject(error: unknown): void };
   #tellDone!: { resolve(report: TakeReport): void; reject(error: unknown): void };
@@ -59,7 +42,6 @@ export class RollingTake implements Take, Exposure {
     this.spec = spec;
     this.#stream = stream;
     this.#onOver = onOver;
-    const first = spec.hops[0]!;
     const last = spec.hops.at(-1)!;
     this.#timeline = timelineOf(
       spec.hops,
@@ -67,13 +49,8 @@ export class RollingTake implements Take, Exposure {
       stream.loopLatencyFrames,
       stream.patchDelayFrames,
     );
-    this.#quantizer = new Quantizer({
-      channels: first.sends.length,
-      gainDb: first.driveDb,
-      sourceBits: spec.source.encodingBits,
-    });
+    this.#feed = new Feed(spec);
     this.#meter = new TakeMeter(stream.rate, last.returns.length);
-    this.#block = new Int32Array(BLOCK_FRAMES * first.sends.length);
     this.#patches = spec.hops.slice(1).map((hop) => new Patch(hop));
     this.started = new Promise((resolve, reject) => {
       this.#tellStarted = { resolve, reject };
@@ -88,6 +65,10 @@ export class RollingTake implements Take, Exposure {
     if (spec.signal?.aborted) this.#onAbort();
   }
 
+  get sends(): number[] {
+    return this.spec.hops.flatMap((hop) => hop.sends);
+  }
+
   get over(): boolean {
     return this.#state === 'over';
   }
@@ -98,14 +79,14 @@ export class RollingTake implements Take, Exposure {
 
   /** Does beforehand what can be done before the take has a place, so that little time passes between choosing it and filling it. */
   prepare(): void {
-    const { claim, timePasses, aheadFrames } = this.#stream;
+    const { claim, timePasses, aheadFrames, prefillFrames } = this.#stream;
     const { hops, endFrame } = this.#timeline;
     this.lanes = this.spec.hops.map(({ sends }, i) => {
       const from = hops[i]!.sendFrom;
       return new SendLane({ claim, timePasses, sends, from, to: endFrame, aheadFrames });
     });
     try {
-      this.#prepared = this.#convert(Math.min(this.spec.regionFrames, Math.ceil(aheadFrames / 2)));
+      this.#feed.prepare(prefillFrames);
     } catch (error) {
       this.fail(error);
     }
@@ -165,7 +146,7 @@ export class RollingTake implements Take, Exposure {
         const patch = this.#patches[i];
         const picked = patch ? patch.buffer(to - from) : new Int32Array((to - from) * returns.length);
         gather(block, this.#stream.inChannels, first + from - at, to - from, returns, picked);
-        if (patch) this.#replay(patch, i + 1, picked);
+        if (patch) this.#replay(patch, this.lanes[i + 1]!, picked);
         else this.#record(picked, to - from, from);
       });
     });
@@ -192,46 +173,16 @@ export class RollingTake implements Take, Exposure {
   }
 
   #playSource(lane: SendLane, until: number): number {
-    const block = this.#prepared ?? this.#convert(until - lane.written);
+    const block = this.#feed.next(until - lane.written);
     if (block === null) return 0;
-    const frames = block.length / lane.sends.length;
-    this.#prepared = frames > until - lane.written ? block : null;
-    if (this.#prepared !== null) return 0;
     lane.write(block);
-    this.#played += frames;
-    return frames;
+    return block.length / lane.sends.length;
   }
 
-  /** The next frames of the source in the interface's words; null when there are none now. */
-  #convert(maxFrames: number): Int32Array | null {
-    const { source, sourceStartFrame, regionFrames, hops } = this.spec;
-    const samples = source.read(Math.min(BLOCK_FRAMES, maxFrames));
-    if (samples === null || samples.length === 0) {
-      if (!source.ended) return null;
-      throw new OutboardError('wav.truncated', `the source ended after ${this.#played} of ${regionFrames} frames`, {
-        details: { frames: this.#played, expected: regionFrames },
-      });
-    }
-    const block = this.#block.subarray(0, samples.length);
-    try {
-      this.#quantizer.quantize(samples, block);
-    } catch (error) {
-      throw overFullScale(error, sourceStartFrame + this.#played, hops[0]!.insert);
-    }
-    return block;
-  }
-
-  #replay(patch: Patch, hop: number, picked: Int32Array): void {
-    const lane = this.lanes[hop]!;
-    const frame = this.spec.sourceStartFrame + lane.written - lane.from;
-    let sound: Int32Array;
-    try {
-      sound = patch.convert(picked);
-    } catch (error) {
-      throw overFullScale(error, frame, this.spec.hops[hop]!.insert);
-    }
+  #replay(patch: Patch, lane: SendLane, picked: Int32Array): void {
+    patch.convert(picked, this.spec.sourceStartFrame + lane.written - lane.from);
     const step = BLOCK_FRAMES * lane.sends.length;
-    for (let i = 0; i < sound.length; i += step) lane.write(sound.subarray(i, i + step));
+    for (let i = 0; i < picked.length; i += step) lane.write(picked.subarray(i, i + step));
   }
 
   #record(picked: Int32Array, frames: number, at: number): void {
@@ -250,12 +201,12 @@ export class RollingTake implements Take, Exposure {
     const { hops, onLastFrame } = this.spec;
     const { totalFrames, interfaceFrames, patchFrames } = this.#timeline;
     const streamFrom = this.#playFrom + totalFrames;
-    const dithered = this.#quantizer.dithered || this.#patches.some((patch) => patch.dithered);
+    const dithered = this.#feed.dithered || this.#patches.some((patch) => patch.dithered);
     this.#state = 'over';
     this.quietFrom = this.#playFrom + this.#timeline.endFrame;
     this.#leave();
     const report: TakeReport = {
-      framesPlayed: this.#played + this.spec.tailFrames,
+      framesPlayed: this.#feed.taken + this.spec.tailFrames,
       framesRecorded: this.#recorded,
       streamFrom,
       streamTo: streamFrom + this.#recorded,
@@ -290,7 +241,12 @@ export class RollingTake implements Take, Exposure {
       // One look only: with a fast clock, looking lets time pass.
       const { earliestWrite } = claim.position();
       const from = earliestWrite + marginFrames;
-      this.quietFrom = Math.max(...this.lanes.map((lane) => lane.rampDown(earliestWrite, from, rampFrames)));
+      this.quietFrom = from + rampFrames;
+      this.abandoned = this.lanes.map((lane) => {
+        const to = Math.max(this.quietFrom, lane.written);
+        return { from: lane.from, to, written: Math.min(lane.written, earliestWrite) };
+      });
+      for (const lane of this.lanes) lane.rampDown(earliestWrite, from, rampFrames);
     } catch {
       // The stream broke away under the ramp. Its own fault tells so; the error of this take stays what it was.
     }
@@ -309,15 +265,4 @@ export class RollingTake implements Take, Exposure {
       this.fail(error);
     }
   }
-}
-
-function overFullScale(error: unknown, blockFrame: number, insert: string): unknown {
-  if (!(error instanceof OverFullScale)) return error;
-  const frame = blockFrame + error.frame;
-  const { channel, value } = error;
-  return new OutboardError(
-    'source.full-scale',
-    `frame ${frame}, channel ${channel}: ${value} is over full scale into insert ${insert}`,
-    { cause: error, details: { frame, channel, value, insert } },
-  );
 }

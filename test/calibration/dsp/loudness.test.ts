@@ -24,14 +24,21 @@ function measure(
       const sine = Math.sin((2 * Math.PI * hz * frame) / rate);
       for (let c = 0; c < channels; c++) block[i * channels + c] = sine * peaks[c]!;
     }
-    if (o.ints === true) meter.add(Int32Array.from(block, (x) => Math.round(x * 2 ** 23) * 256), frames);
+    if (o.ints === true)
+      meter.add(
+        Int32Array.from(block, (x) => Math.round(x * 2 ** 23) * 256),
+        frames,
+      );
     else meter.add(block, frames);
   }
   return meter.integratedLufs();
 }
 
 function near(actual: number | null, expected: number, tolerance: number): void {
-  assert.ok(actual !== null && Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected} +- ${tolerance}`);
+  assert.ok(
+    actual !== null && Math.abs(actual - expected) <= tolerance,
+    `${actual} is not ${expected} +- ${tolerance}`,
+  );
 }
 
 const stereo = (seconds: number, db: number) => ({ seconds, levels: [db, db] });
@@ -60,7 +67,8 @@ test('997 Hz at full scale in one channel reads -3.01 at every rate', () => {
 test('the weighting is the same at other rates, at low and middle frequencies', () => {
   for (const hz of [25, 60, 400, 3000]) {
     const at48 = measure([{ seconds: 4, levels: [0] }], { hz })!;
-    for (const rate of [44_100, 96_000, 192_000]) near(measure([{ seconds: 4, levels: [0] }], { rate, hz }), at48, 0.05);
+    for (const rate of [44_100, 96_000, 192_000])
+      near(measure([{ seconds: 4, levels: [0] }], { rate, hz }), at48, 0.05);
   }
 });
 

@@ -20,14 +20,13 @@ export interface Site {
   store: StorePeer;
   rig: RigSocketPeer;
   outside: Outside;
-  courier: Courier;
   newCourier(options?: Partial<CourierOptions>): Courier;
   close(): Promise<void>;
 }
 
 export async function makeSite(): Promise<Site> {
   const dir = await mkdtemp(join(tmpdir(), 'outboard-courier-'));
-  const pki = await makePki(join(dir, 'tls'), [RIG, DISPATCHER]);
+  const pki = await makePki(join(dir, 'tls'), [RIG, 'rig-02', DISPATCHER]);
   const broker = await startMosquitto({ dir: pki.dir });
   const store = await startStore(pki.dir);
   const rig = new RigSocketPeer(join(dir, 'courier.sock'));
@@ -44,7 +43,6 @@ export async function makeSite(): Promise<Site> {
       transferPause: { baseMs: 50, maxMs: 300 },
       ...options,
     });
-  const courier = newCourier();
   return {
     dir,
     pki,
@@ -52,10 +50,8 @@ export async function makeSite(): Promise<Site> {
     store,
     rig,
     outside,
-    courier,
     newCourier,
     async close() {
-      await courier.stop();
       await outside.close();
       await rig.kill();
       await store.close();
@@ -63,4 +59,13 @@ export async function makeSite(): Promise<Site> {
       await rm(dir, { recursive: true });
     },
   };
+}
+
+/** For what nobody announces. */
+export async function eventually(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > until) throw new Error('not in time');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

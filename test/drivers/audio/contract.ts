@@ -159,7 +159,8 @@ export function audioContract(name: string, make: () => Promise<ContractSetup>):
             const index = (frame - first) * channels + c;
             const expected = c < 0 || index < 0 ? 0 : (samples[index] ?? 0);
             const actual = recording.at(frame, channel);
-            if (actual !== expected) assert.fail(`frame ${frame} channel ${channel}: ${actual}, played was ${expected}`);
+            if (actual !== expected)
+              assert.fail(`frame ${frame} channel ${channel}: ${actual}, played was ${expected}`);
           }
         }
         if (granted.loopLatencyFrames !== null) {

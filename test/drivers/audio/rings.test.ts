@@ -37,8 +37,14 @@ test('a set of frames', () => {
           for (const f of model) if (f < r[0]) model.delete(f);
         }
       }
-      assert.equal(set.firstPresent(from, to), first(from, to, (f) => model.has(f)));
-      assert.equal(set.firstMissing(from, to), first(from, to, (f) => !model.has(f)));
+      assert.equal(
+        set.firstPresent(from, to),
+        first(from, to, (f) => model.has(f)),
+      );
+      assert.equal(
+        set.firstMissing(from, to),
+        first(from, to, (f) => !model.has(f)),
+      );
       assert.equal(set.empty, model.size === 0);
       assert.equal(set.end, model.size === 0 ? 0 : Math.max(...model) + 1);
     }),
@@ -49,22 +55,31 @@ test('a set of frames', () => {
 test('what is declared and missing on any channel', () => {
   const entry = fc.record({ channel: fc.integer({ min: 0, max: 2 }), range });
   fc.assert(
-    fc.property(fc.array(entry, { maxLength: 6 }), fc.array(entry, { maxLength: 10 }), range, (armed, written, [from, to]) => {
-      const ring = new PlaybackRing(3, 64);
-      const missing = new Set<string>();
-      for (const { channel, range: r } of armed) {
-        ring.arm(channel, ...r);
-        for (let f = r[0]; f < r[1]; f++) missing.add(`${channel}/${f}`);
-      }
-      for (const { channel, range: r } of written) {
-        ring.write(channel, r[0], r[1], new Int32Array(64), r[0], 0, 1);
-        for (let f = r[0]; f < r[1]; f++) missing.delete(`${channel}/${f}`);
-      }
-      const lacks = (f: number) => [0, 1, 2].some((c) => missing.has(`${c}/${f}`));
-      const at = ring.firstMissing(from, to);
-      assert.equal(at, first(from, to, lacks));
-      if (at < to) assert.equal(ring.missingEnd(at, to), first(at, to, (f) => !lacks(f)));
-    }),
+    fc.property(
+      fc.array(entry, { maxLength: 6 }),
+      fc.array(entry, { maxLength: 10 }),
+      range,
+      (armed, written, [from, to]) => {
+        const ring = new PlaybackRing(3, 64);
+        const missing = new Set<string>();
+        for (const { channel, range: r } of armed) {
+          ring.arm(channel, ...r);
+          for (let f = r[0]; f < r[1]; f++) missing.add(`${channel}/${f}`);
+        }
+        for (const { channel, range: r } of written) {
+          ring.write(channel, r[0], r[1], new Int32Array(64), r[0], 0, 1);
+          for (let f = r[0]; f < r[1]; f++) missing.delete(`${channel}/${f}`);
+        }
+        const lacks = (f: number) => [0, 1, 2].some((c) => missing.has(`${c}/${f}`));
+        const at = ring.firstMissing(from, to);
+        assert.equal(at, first(from, to, lacks));
+        if (at < to)
+          assert.equal(
+            ring.missingEnd(at, to),
+            first(at, to, (f) => !lacks(f)),
+          );
+      },
+    ),
     { numRuns: 2000 },
   );
 });

@@ -46,6 +46,18 @@ test('the converter clamps at full scale and rounds to 24 bits', async () => {
   assert.ok(heard.every((x) => Number.isInteger(x * 2 ** 23)));
 });
 
+test('the converter rounds to the nearest step, not towards zero', async () => {
+  for (const sign of [1, -1]) {
+    const step = sign * 2 ** -23;
+    const { rig, claim } = await started({});
+    const one = { send: 1, back: 1, frames: 600, signal: () => step };
+    rig.analog.modifier('a').gainDb = -4;
+    assert.equal(playMono(claim, one)[599], step);
+    rig.analog.modifier('a').gainDb = -7;
+    assert.equal(Math.abs(playMono(claim, one)[599]!), 0);
+  }
+});
+
 test('the delay of a processor, in whole frames, live; without it the line forgets', async () => {
   const { rig, claim } = await started({ delayFrames: 10 });
   const modifier = rig.analog.modifier('a');

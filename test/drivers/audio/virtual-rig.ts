@@ -31,7 +31,13 @@ export function makeRig(o: RigOptions = {}): TestRig {
   for (const [i, [name, path]] of Object.entries(o.paths ?? { a: {} }).entries()) {
     const channels = [2 * i + 1, 2 * i + 2];
     const whole = VirtualPath.parse(path);
-    inserts[name] = { sends: channels, returns: channels, latencyFrames: whole.delayFrames, memorySeconds: 0, path: whole };
+    inserts[name] = {
+      sends: channels,
+      returns: channels,
+      latencyFrames: whole.delayFrames,
+      memorySeconds: 0,
+      path: whole,
+    };
   }
   const config: VirtualInterfaceConfig = {
     driver: 'virtual',

@@ -94,7 +94,27 @@ describe('the fast clock', () => {
     const { claim } = await rig.start();
     claim.arm({ channels: [1], from: 0, to: 3000 });
     claim.write(0, 1, 1, new Int32Array(2000));
-    assert.deepEqual(await claim.stop({ drain: true }), { captured: 2000, played: 2000, xruns: 0, starved: 0, dropped: 0 });
+    assert.deepEqual(await claim.stop({ drain: true }), {
+      captured: 2000,
+      played: 2000,
+      xruns: 0,
+      starved: 0,
+      dropped: 0,
+    });
+  });
+
+  test('the ring is zero behind the converter: nothing comes round a second time', async () => {
+    const rig = makeRig({ bufferFrames: 1024, loopLatencyFrames: 0 });
+    const { claim } = await rig.start();
+    const into = new Int32Array(6 * 1024);
+    claim.arm({ channels: [1], from: 0, to: 1024 });
+    claim.write(0, 1, 1, new Int32Array(1024).fill(2 ** 20));
+    assert.equal(claim.read(into), 1024);
+    claim.arm({ channels: [2], from: 1024, to: 2048 });
+    claim.write(1024, 2, 1, new Int32Array(1024));
+    claim.write(1100, 1, 1, new Int32Array(3).fill(2 ** 21));
+    assert.equal(claim.read(into), 1024);
+    for (let i = 0; i < 1024; i++) assert.equal(into[6 * i], i >= 76 && i < 79 ? 2 ** 21 : 0, `frame ${i}`);
   });
 
   test('two takes at once each get their own samples', async () => {
@@ -169,7 +189,10 @@ describe('the realtime clock', () => {
     turn(1000, true);
     const dropped = rig.faults.filter((f) => f.kind === 'dropped');
     assert.deepEqual(dropped[0], { kind: 'dropped', atFrame: 1724, frames: 276, monotonicNs: dropped[0]!.monotonicNs });
-    assert.equal(dropped.reduce((sum, f) => sum + f.frames!, 0), 876);
+    assert.equal(
+      dropped.reduce((sum, f) => sum + f.frames!, 0),
+      876,
+    );
     assert.equal(read, 3600);
     assert.equal(heard.size, 3600 - 876);
     for (const [frame, value] of heard) assert.equal(value, frame << 8);
@@ -248,7 +271,9 @@ describe('faults on demand', () => {
         assert.equal(got, 100);
         assert.equal(claim.read(into), 0);
         assert.equal(claim.position().played, 700);
-        assert.throws(() => claim.write(1000, 1, 1, new Int32Array(1)), { code: kind === 'lost' ? 'audio.gone' : 'audio.closed' });
+        assert.throws(() => claim.write(1000, 1, 1, new Int32Array(1)), {
+          code: kind === 'lost' ? 'audio.gone' : 'audio.closed',
+        });
         assert.equal(claim.state, kind === 'lost' ? 'lost' : 'faulted');
         const tally = await claim.stop({ drain: true });
         assert.equal(tally.xruns, kind.startsWith('xrun') ? 1 : 0);
@@ -333,7 +358,9 @@ test('an analog side that does not fit the interface is refused', () => {
   bad({ a: insert([1], [1]), b: insert([1], [2]) });
   bad({ a: insert([1], [1]), b: insert([2], [1]) });
   bad({ a: insert([1], [1]) }, [{ from: 'a', to: 'b', db: -80 }]);
-  bad({ a: insert([1], [1], { gainDb: 0, delayFrames: 0, poly: [], noiseDbfs: null, lowpassHz: 30_000, memorySeconds: 0 }) });
+  bad({
+    a: insert([1], [1], { gainDb: 0, delayFrames: 0, poly: [], noiseDbfs: null, lowpassHz: 30_000, memorySeconds: 0 }),
+  });
 });
 
 test('an input that no insert returns to hears nothing', async () => {

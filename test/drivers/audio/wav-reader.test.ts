@@ -130,7 +130,12 @@ describe('what is taken', () => {
     const file = riff([chunk('data', DATA24), fmt(PCM24)]);
     assert.deepEqual((await readAll(file, { expect: FORMAT24 })).samples, VALUES24);
     await refuses(file, 'wav.malformed', /before the fmt/);
-    await refuses(riff([chunk('data', DATA24), fmt({ ...PCM24, rate: 44_100 })]), 'source.format', /rate is 44100/, FORMAT24);
+    await refuses(
+      riff([chunk('data', DATA24), fmt({ ...PCM24, rate: 44_100 })]),
+      'source.format',
+      /rate is 44100/,
+      FORMAT24,
+    );
     await refuses(riff([chunk('data', DATA24)]), 'wav.malformed', /no fmt/, FORMAT24);
   });
 
@@ -315,9 +320,14 @@ describe('properties', () => {
         async (encoding, channels, frames, chunking, block) => {
           const values = Float64Array.from({ length: channels * frames }, (_, i) => Math.sin(i * i));
           let data = bytesOf(values);
-          if (encoding.tag === 1) data = Uint8Array.from({ length: (channels * frames * encoding.bits) / 8 }, (_, i) => i * 37);
+          if (encoding.tag === 1)
+            data = Uint8Array.from({ length: (channels * frames * encoding.bits) / 8 }, (_, i) => i * 37);
           else if (encoding.bits === 32) data = bytesOf(Float32Array.from(values));
-          const wav = riff([fmt({ ...encoding, channels, rate: 48_000 }), chunk('data', data), chunk('id3 ', ascii('x'))]);
+          const wav = riff([
+            fmt({ ...encoding, channels, rate: 48_000 }),
+            chunk('data', data),
+            chunk('id3 ', ascii('x')),
+          ]);
           const plain = await readAll(wav);
           assert.equal(plain.samples.length, channels * frames);
           assert.deepEqual(await readAll(wav, { sizes: chunking, block }), plain);

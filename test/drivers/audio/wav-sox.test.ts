@@ -59,7 +59,10 @@ for (const { encoding, bits, type, args } of written) {
       execFileSync('sox', ['-D', ...raw, ...args, '-t', type, path], { input: rawOf(samples) });
       const read = await readFrames(path);
       assert.equal(read.encoding, encoding);
-      assert.deepEqual(read.samples, Float64Array.from(samples, (s) => s / 2 ** 31));
+      assert.deepEqual(
+        read.samples,
+        Float64Array.from(samples, (s) => s / 2 ** 31),
+      );
     });
   }
 }

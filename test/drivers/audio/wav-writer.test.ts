@@ -111,7 +111,10 @@ test('24 bits come back exactly from both encodings, at any length', async () =>
         const file = concat(wavHeader(layout), encodeFrames(samples, encoding), wavTrailer(layout));
         const wav = await openWav(inChunks(file, 11), { expect: layout });
         const read = await wav.read(frames);
-        assert.deepEqual(read, Float64Array.from(samples, (s) => s / 2 ** 31));
+        assert.deepEqual(
+          read,
+          Float64Array.from(samples, (s) => s / 2 ** 31),
+        );
         assert.equal(await wav.read(1), null);
       },
     ),

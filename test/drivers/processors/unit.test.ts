@@ -164,10 +164,14 @@ test('after a time-out: drain, query, send again; the late answer is dropped', a
 
 test('a late reply is not taken for the answer about another channel', async (t) => {
   const { peer, unit } = await started(t);
-  peer.values.set('V1', '50').set('V2', '20');
-  peer.script = once(/^1V$/, []);
-  // The replies do not say which channel they speak of.
-  setTimeout(() => peer.say('50'), 80);
+  // The replies do not say which channel they speak of. The first question is answered after the second one about the same channel.
+  let asked = 0;
+  peer.script = (command) => {
+    if (command === '1V' && ++asked === 1) return [];
+    if (command === '1V') setTimeout(() => peer.say('64'), 20);
+    if (command === '2V') setTimeout(() => peer.say('20'), 40);
+    return command === '1V' ? ['50'] : command === '2V' ? [] : undefined;
+  };
   const found = await unit.readBack({ 'outVol@out=1': -14, 'outVol@out=2': -44 });
   assert.deepEqual(
     found.map(({ readBack }) => readBack),
@@ -311,10 +315,15 @@ test('stopping frees whoever waits, may be done twice, and can be followed by a 
 });
 
 test('a unit that never stops talking does not hold its start for ever', async (t) => {
-  let timer: NodeJS.Timeout | undefined;
-  t.after(() => clearInterval(timer));
-  const { unit } = await started(t, (peer) => {
-    timer = setInterval(() => peer.bytes('x'), 2);
+  const text = MATRIX.replace('replyMs: 60, quietMs: 5', 'replyMs: 20, quietMs: 100');
+  const peer = new FakeMatrix();
+  const unit = createUnit({ name: 'm-1', profile: parseProfile(text, 'test.yaml'), transport: peer });
+  const timer = setInterval(() => peer.bytes('x'), 2);
+  t.after(() => {
+    clearInterval(timer);
+    return unit.stop();
   });
-  assert.notEqual(unit.state, 'ready');
+  await unit.start(new AbortController().signal);
+  assert.equal(unit.state, 'lost');
+  assert.deepEqual(peer.commands, []);
 });

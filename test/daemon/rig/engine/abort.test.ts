@@ -43,7 +43,7 @@ test('an aborted take ramps down within 10 ms and leaves zeros, in the ring as w
   claim.advance(130_000);
   for (const channel of [0, 1]) {
     const from = checkFall(claim.heard[channel]!, playFrom);
-    assert.ok(from >= at && from <= at + 1920, `${from - at}`);
+    assert.ok(from >= at && from <= at + 2400, `${from - at}`);
   }
   await engine.stop();
 });
@@ -57,7 +57,7 @@ test('stopping the engine lets the ramp be played, ends the takes and may be don
   const stopping = engine.stop();
   await turn();
   assert.equal(claim.stops, 0);
-  claim.advance(2000);
+  claim.advance(4000);
   await Promise.all([stopping, engine.stop()]);
   await assert.rejects(take.done, (error) => isOutboardError(error, 'take.aborted'));
   checkFall(claim.heard[0]!, playFrom);
@@ -143,8 +143,8 @@ test('the next take on an insert begins right behind the last captured frame of 
     }),
   ).done;
   const { playFrom } = await next!.started;
-  // One look of the peer's clock, and the margin of 40 ms.
-  assert.ok(playFrom - report.streamTo <= 4800 + 1920, `${playFrom - report.streamTo}`);
+  // One look of the peer's clock, and the margin of 50 ms.
+  assert.ok(playFrom - report.streamTo <= 4800 + 2400, `${playFrom - report.streamTo}`);
   await next!.done;
   assert.deepEqual(second.sink.samples, expected(noise(20_000, 1, 2), 0, 1));
   await engine.stop();
