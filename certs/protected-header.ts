@@ -1,5 +1,5 @@
 /** The protected header of our signatures: exactly {alg, typ, kid}, EdDSA only (RFC 7515 section 4.1, RFC 8037 section 3.1). */
-import { type Typ, TYP } from '../core/contract/envelope.js';
+import { TYP, type Typ } from '../core/contract/envelope.js';
 import { Kid } from '../core/contract/primitives.js';
 import { OutboardError } from '../core/errors.js';
 import { parseBoundedJson } from './bounded-json.js';

@@ -77,12 +77,24 @@ export function checkRecipients(recipients: readonly string[]): void {
 
 /**
  * Checks a recipient by sealing nothing for it: a key that spells well and does not work (a point of small order) shows only so.
+ * Recipients that were found good are remembered, so that a queue of jobs for one tenant costs one check.
  *
  * @throws OutboardError grant.recipient
  */
 export async function checkRecipient(recipient: string): Promise<void> {
-  await sealedSize(0, [recipient]);
+  if (goodRecipients.has(recipient)) return;
+  await sizeOfNothing([recipient]);
+  if (goodRecipients.size >= MAX_REMEMBERED) goodRecipients.clear();
+  goodRecipients.add(recipient);
 }
+
+const MAX_REMEMBERED = 1000;
+const goodRecipients = new Set<string>();
+/** Sizes of empty sealed files by the kinds of their recipients: a stanza's length depends on nothing else. */
+const emptySizes = new Map<string, number>();
+/** The payload's chunks and their tags: age-encryption.org/v1, "Payload". */
+const PAYLOAD_CHUNK_BYTES = 64 * 1024;
+const TAG_BYTES = 16;
 
 /**
  * Bytes of a sealed file.
@@ -91,9 +103,23 @@ export async function checkRecipient(recipient: string): Promise<void> {
  * @throws OutboardError grant.recipient
  */
 export async function sealedSize(plainBytes: number, recipients: readonly string[]): Promise<number> {
+  const kinds = recipients
+    .map((recipient) => `${/^age1(pq1|tag1|tagpq1)?/.exec(recipient)?.[0]}:${recipient.length}`)
+    .join(' ');
+  let empty = emptySizes.get(kinds);
+  if (empty === undefined) {
+    empty = await sizeOfNothing(recipients);
+    if (emptySizes.size >= MAX_REMEMBERED) emptySizes.clear();
+    emptySizes.set(kinds, empty);
+  }
+  const moreChunks = Math.max(1, Math.ceil(plainBytes / PAYLOAD_CHUNK_BYTES)) - 1;
+  return empty + plainBytes + moreChunks * TAG_BYTES;
+}
+
+async function sizeOfNothing(recipients: readonly string[]): Promise<number> {
   const empty = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
   const sealed = await sealStream(empty, recipients);
-  const size = sealed.size(plainBytes);
+  const size = sealed.size(0);
   await sealed.cancel();
   return size;
 }

@@ -84,6 +84,24 @@ export async function unwrapSourceKey(
   wrappingKey: PrivateJwk | webcrypto.CryptoKey,
   binding: KeyBinding,
 ): Promise<webcrypto.CryptoKey> {
+  return await withIdentity(jwe, wrappingKey, binding, importIdentity);
+}
+
+/** Checks what `unwrapSourceKey` checks and keeps nothing: for an offer, whose source is opened much later. Errors as there. */
+export async function checkSourceKey(
+  jwe: string,
+  wrappingKey: PrivateJwk | webcrypto.CryptoKey,
+  binding: KeyBinding,
+): Promise<void> {
+  await withIdentity(jwe, wrappingKey, binding, async () => undefined);
+}
+
+async function withIdentity<T>(
+  jwe: string,
+  wrappingKey: PrivateJwk | webcrypto.CryptoKey,
+  binding: KeyBinding,
+  use: (identity: Uint8Array) => Promise<T>,
+): Promise<T> {
   readHeader(jwe);
   let plaintext: Uint8Array;
   try {
@@ -104,7 +122,7 @@ export async function unwrapSourceKey(
         'grant.binding',
         'the key was wrapped for another rig, tenant, source or list of recipients',
       );
-    return await importIdentity(plaintext.subarray(0, IDENTITY_BYTES));
+    return await use(plaintext.subarray(0, IDENTITY_BYTES));
   } finally {
     plaintext.fill(0);
   }

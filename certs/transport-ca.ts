@@ -6,9 +6,9 @@ import { generateKeyPair, randomBytes, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import forge from 'node-forge';
+import { OutboardError } from '../core/errors.js';
 import { nowSeconds } from '../core/units.js';
 import { opensslKey } from './openssl-signature.js';
-import { OutboardError } from '../core/errors.js';
 
 export { createCrl, type Revoked } from './transport-crl.js';
 

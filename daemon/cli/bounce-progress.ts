@@ -1,6 +1,7 @@
 /** Shows the steps of a bounce: one bar a phase, and a remark when the rig keeps silent. */
-import type { BounceStep } from './run-bounce.js';
+
 import type { Output, Progress } from './output.js';
+import type { BounceStep } from './run-bounce.js';
 
 const SILENCE_MS = 10_000;
 

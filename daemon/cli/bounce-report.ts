@@ -1,8 +1,8 @@
 /** What is told of a bounce that went well: one object for programs, a few lines for people. */
 import type { Certificate } from '../../core/contract/event.js';
-import type { BounceOutcome } from './run-bounce.js';
 import type { WavLevels } from './measure-wav.js';
 import type { Output } from './output.js';
+import type { BounceOutcome } from './run-bounce.js';
 
 /** The last line with --json, of `bounce` and of `demo`. */
 export function bounceObject(outcome: BounceOutcome, wallSeconds: number): object {

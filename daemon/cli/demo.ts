@@ -102,21 +102,30 @@ async function writeTone(folder: string): Promise<string> {
   return file;
 }
 
-/** The first signal stops in order; the second one does not wait for it, and leaves no child behind. */
+/**
+ * The first signal stops in order; the second one does not wait for it. Neither it nor a crash of this process leaves a child behind.
+ */
 function abandonAtSecondSignal(rig: DemoRig, first: AbortSignal): () => void {
   const names = ['SIGINT', 'SIGTERM'] as const;
+  const disarm = () => {
+    for (const name of names) process.removeListener(name, second);
+  };
   const second = (name: NodeJS.Signals) => {
+    // Still listening meanwhile: a third signal shall not end the cleaning up.
     rig.abandon();
-    for (const each of names) process.removeListener(each, second);
+    disarm();
     process.kill(process.pid, name);
   };
   const arm = () => {
-    for (const name of names) process.once(name, second);
+    for (const name of names) process.on(name, second);
   };
+  const crash = () => rig.abandon();
+  process.once('exit', crash);
   first.addEventListener('abort', arm, { once: true });
   return () => {
     first.removeEventListener('abort', arm);
-    for (const name of names) process.removeListener(name, second);
+    process.removeListener('exit', crash);
+    disarm();
   };
 }
 

@@ -6,7 +6,7 @@ import { nowSeconds } from '../../core/units.js';
 import { HOLDERS } from './holders.js';
 import { type InitResult, initRig } from './init-rig.js';
 import { createOutput, formatSpan, formatTime, type Output } from './output.js';
-import { askNewPassphrase, canAsk, generatePassphrase, passphraseOf, readPassphraseFile } from './passphrase.js';
+import { askNewPassphrases, canAsk, generatePassphrase, passphraseOf, readPassphraseFile } from './passphrase.js';
 
 interface Options {
   rig: string;
@@ -88,12 +88,8 @@ async function choosePassphrases(o: Options): Promise<{ passphrases: string[]; g
   }
   // With --json somebody's program reads along: nothing is asked then.
   if (o.json || !canAsk()) return { passphrases: indices.map(generatePassphrase), generated: true };
-  const passphrases: string[] = [];
-  for (const i of indices)
-    passphrases.push(
-      await askNewPassphrase(o.roots === 1 ? 'new passphrase of the root key' : `new passphrase of root key ${i + 1}`),
-    );
-  return { passphrases, generated: false };
+  const names = indices.map((i) => `passphrase of ${o.roots === 1 ? 'the root key' : `root key ${i + 1}`}`);
+  return { passphrases: await askNewPassphrases(names), generated: false };
 }
 
 function show(output: Output, made: InitResult, generated: string[]): void {
@@ -131,6 +127,8 @@ function show(output: Output, made: InitResult, generated: string[]): void {
       output.line(`  ${generated.length === 1 ? '' : `root key ${i + 1}: `}${text}`);
   }
   output.line();
+  const port = new URL(made.urls.store).port;
+  const storePort = port === '8443' ? '' : ` --port ${port}`;
   output.line('What comes next, on one host:');
   for (const command of [
     `outboard check --config ${shown}/rig/rig.yaml`,
@@ -142,7 +140,7 @@ function show(output: Output, made: InitResult, generated: string[]): void {
   ])
     output.line(`  ${command}`);
   output.line(
-    `outboard store is for trying out: any HTTPS server with PUT and GET by digest and client certificates will do, at ${made.urls.store}.`,
+    `outboard store is for trying out: the store is any HTTPS server with PUT and GET by digest and client certificates.`,
   );
   output.line('On several hosts: copy each folder to where it belongs, then delete this copy.');
 }

@@ -62,7 +62,7 @@ Example:
       output.object({ ok: true, ...answer });
       output.line(`mode: ${answer.mode}${answer.until === null ? '' : `, until ${formatTime(answer.until)}`}`);
       if (entering && answer.mode === 'draining')
-        output.line('takes are still rolling; `outboard maintenance status` says when they are done');
+        output.line('takes that roll are finished first; `outboard maintenance status` says when it is entered');
     });
 }
 

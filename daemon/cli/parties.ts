@@ -1,5 +1,5 @@
 /** Who speaks in `outboard bounce`: dispatcher, keeper and tenant in one, read from client.yaml. In production they are three. */
-import { type Signer, loadSigner, readPrivateJwk } from '../../certs/keys.js';
+import { loadSigner, readPrivateJwk, type Signer } from '../../certs/keys.js';
 import { type TrustBundle, verifyTrust } from '../../certs/trust-bundle.js';
 import { StoreClient } from '../../client/store-client.js';
 import { type TlsLoader, tlsFiles } from '../../client/tls-files.js';

@@ -1,5 +1,6 @@
 /** Passphrases of root keys: from a file, asked on a terminal without echo, or made up and shown once. They are never an argument. */
 import { randomInt } from 'node:crypto';
+import { on } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { OutboardError } from '../../core/errors.js';
 
@@ -36,24 +37,33 @@ export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
-/** Asks for an existing passphrase, once. @throws OutboardError usage when there is no terminal */
-export async function askPassphrase(prompt: string): Promise<string> {
-  if (!canAsk()) throw new OutboardError('usage', `${prompt}: no terminal to ask on; use --passphrase-file`);
-  return readHidden(`${prompt}: `);
+/**
+ * Asks for new passphrases, each twice.
+ *
+ * @param names what each is for
+ * @throws OutboardError usage: no terminal, two that differ, or one that is too short
+ */
+export async function askNewPassphrases(names: readonly string[]): Promise<string[]> {
+  const answers = await askHidden(names.flatMap((name) => [`new ${name}`, `new ${name}, again`]));
+  return names.map((name, i) => {
+    const [first, second] = answers.slice(2 * i) as [string, string];
+    if (first !== second) throw new OutboardError('usage', `the two passphrases differ (${name})`);
+    if (first.length < MIN_LENGTH)
+      throw new OutboardError('usage', `a passphrase has at least ${MIN_LENGTH} characters (${name})`);
+    return first;
+  });
 }
 
-/** Asks for a new passphrase, twice. @throws OutboardError usage (they differ, or it is too short) */
-export async function askNewPassphrase(prompt: string): Promise<string> {
-  const first = await askPassphrase(prompt);
-  if (first.length < MIN_LENGTH) throw new OutboardError('usage', `a passphrase has at least ${MIN_LENGTH} characters`);
-  const second = await readHidden(`${prompt}, again: `);
-  if (first !== second) throw new OutboardError('usage', 'the two passphrases differ');
-  return first;
-}
-
-/** The passphrase of an existing key: from a file, which has one line for all keys or one for each, or asked. */
-export async function existingPassphrase(file: string | undefined, prompt: string, index = 0): Promise<string> {
-  return file === undefined ? askPassphrase(prompt) : passphraseOf(await readPassphraseFile(file), index, file);
+/**
+ * The passphrases of existing keys: from a file, which has one line for all or one for each, or asked.
+ *
+ * @param names what each is for
+ * @throws OutboardError usage | file.unreadable
+ */
+export async function existingPassphrases(file: string | undefined, names: readonly string[]): Promise<string[]> {
+  if (file === undefined) return askHidden(names);
+  const lines = await readPassphraseFile(file);
+  return names.map((_, i) => passphraseOf(lines, i, file));
 }
 
 /** The line for the key with this index, counted from 0. @throws OutboardError usage */
@@ -63,32 +73,46 @@ export function passphraseOf(lines: readonly string[], index: number, file: stri
   return line;
 }
 
-/** Reads a line in raw mode, so that nothing of it is echoed. */
-function readHidden(prompt: string): Promise<string> {
+/** Asks one thing after the other. The terminal does not echo from before the first question until after the last answer. */
+async function askHidden(questions: readonly string[]): Promise<string[]> {
+  if (!canAsk())
+    throw new OutboardError('usage', `${questions[0] ?? 'passphrase'}: no terminal to ask on; use --passphrase-file`);
   const { stdin, stderr } = process;
-  stderr.write(prompt);
-  return new Promise((resolve, reject) => {
-    let typed = '';
-    const finish = (settle: () => void) => {
-      stdin.off('data', onData);
-      stdin.setRawMode(false);
-      stdin.pause();
+  stdin.setRawMode(true);
+  stdin.setEncoding('utf8');
+  const keys = typedKeys(stdin);
+  try {
+    const answers: string[] = [];
+    for (const question of questions) {
+      stderr.write(`${question}: `);
+      answers.push(await readLine(keys));
       stderr.write('\n');
-      settle();
-    };
-    const onData = (chunk: string) => {
-      for (const key of chunk) {
-        if (key === '\r' || key === '\n') return finish(() => resolve(typed));
-        // In raw mode Ctrl-C and Ctrl-D come as characters.
-        if (key === '\u0003' || key === '\u0004')
-          return finish(() => reject(new OutboardError('usage', 'no passphrase was given')));
-        if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1);
-        else if (key >= ' ') typed += key;
-      }
-    };
-    stdin.setRawMode(true);
-    stdin.setEncoding('utf8');
-    stdin.on('data', onData);
-    stdin.resume();
-  });
+    }
+    return answers;
+  } finally {
+    await keys.return();
+    stdin.setRawMode(false);
+    stdin.pause();
+  }
+}
+
+async function* typedKeys(stdin: NodeJS.ReadStream): AsyncGenerator<string, void, undefined> {
+  // Not `for await` over the stream itself: leaving that would destroy stdin.
+  for await (const [chunk] of on(stdin, 'data')) yield* String(chunk);
+}
+
+/** Up to Enter; what was typed beyond it is for the next question. */
+async function readLine(keys: AsyncGenerator<string, void, undefined>): Promise<string> {
+  let typed = '';
+  for (;;) {
+    const { value: key, done } = await keys.next();
+    // In raw mode Ctrl-C and Ctrl-D come as characters.
+    if (done || key === '\u0003' || key === '\u0004') {
+      process.stderr.write('\n');
+      throw new OutboardError('usage', 'no passphrase was given');
+    }
+    if (key === '\r' || key === '\n') return typed;
+    if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1);
+    else if (key >= ' ') typed += key;
+  }
 }

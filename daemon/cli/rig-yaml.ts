@@ -107,7 +107,7 @@ ${indent(rootsYaml(o.roots), 2)}
   return validated(parseDocument(text), ClientConfig, 'client.yaml');
 }
 
-/** The public halves of the root keys, as \`trust.roots\` of the configurations holds them. */
+/** The public halves of the root keys, as `trust.roots` of the configurations holds them. */
 export function rootsYaml(roots: Roots): string {
   const keys = roots.keys.map((key) => `    - {kty: OKP, crv: Ed25519, x: ${JSON.stringify(key.x)}}`).join('\n');
   return `roots:\n  threshold: ${roots.threshold}\n  keys:\n${keys}`;

@@ -8,7 +8,7 @@ import { nowSeconds } from '../../core/units.js';
 import { readText, replaceFile } from './files.js';
 import { PRIVATE_FILE, PUBLIC_FILE } from './new-tree.js';
 import { createOutput, formatTime } from './output.js';
-import { existingPassphrase } from './passphrase.js';
+import { existingPassphrases } from './passphrase.js';
 import {
   CA_CERT,
   CA_KEY,
@@ -109,8 +109,10 @@ async function openAuthority(dir: string, passphraseFile: string | undefined) {
   );
   const parsed = Ledger.safeParse(JSON.parse(await readText(join(dir, LEDGER))));
   if (!parsed.success) throw new OutboardError('config.invalid', `${join(dir, LEDGER)}: is no list of certificates`);
-  const passphrase = await existingPassphrase(passphraseFile, 'passphrase of the transport authority (first root key)');
-  const ca: CertificateAndKey = { certPem, keyPem: await openCaKey(sealed, passphrase, where) };
+  const [passphrase] = await existingPassphrases(passphraseFile, [
+    'passphrase of the transport authority (that of the first root key)',
+  ]);
+  const ca: CertificateAndKey = { certPem, keyPem: await openCaKey(sealed, passphrase!, where) };
   return { ca, ledger: parsed.data };
 }
 

@@ -59,11 +59,12 @@ export async function newAuthority(rig: string, now: number): Promise<{ ca: Cert
 
 /** Issues a certificate for a holder and enters it. Returns the files of its `tls/` folder. */
 export async function issueTo(ca: CertificateAndKey, ledger: Ledger, place: Place, now: number): Promise<TlsFile[]> {
+  // Before the first wait: several are issued at once, and their order shall not depend on who is faster.
+  if (!ledger.places.some((other) => other.folder === place.folder)) ledger.places.push(place);
   const made = await (place.kind === 'server'
     ? issueServer(ca, place.names, { now })
     : issueClient(ca, place.names[0]!, { now }));
   const { serial, notAfter } = certificateFacts(made.certPem);
-  if (!ledger.places.some((other) => other.folder === place.folder)) ledger.places.push(place);
   ledger.issued = ledger.issued.filter((row) => row.notAfter > now);
   ledger.issued.push({ serial, name: place.names[0]!, folder: place.folder, notAfter });
   const file = (name: string, content: string, secret: boolean) => ({

@@ -7,13 +7,16 @@ import { openRootKey } from '../../certs/root-key.js';
 import { signTrust } from '../../certs/trust-bundle.js';
 import { JOSE_JSON } from '../../core/contract/envelope.js';
 import { Receipt } from '../../core/contract/local-api.js';
+import type { Problem } from '../../core/contract/primitives.js';
 import { MAX_BUNDLE_LIFETIME_SECONDS, type TrustPayload } from '../../core/contract/trust.js';
+import { type ErrorCode, ERRORS } from '../../core/error-codes.js';
+import { OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import { controlClient, type SocketOptions, withSocketOptions } from './control-client.js';
 import { readText, refuseExistingFile } from './files.js';
 import { PUBLIC_FILE } from './new-tree.js';
 import { createOutput, formatSpan, formatTime, type Output } from './output.js';
-import { existingPassphrase } from './passphrase.js';
+import { existingPassphrases } from './passphrase.js';
 import { cosign, nextVersion, readBundle, readRoots, readUnverified } from './trust-edit.js';
 
 const DAY_SECONDS = 86_400;
@@ -176,12 +179,23 @@ function installCommand(): Command {
       const client = await controlClient(o);
       try {
         const receipt = await client.post('/trust', { type: JOSE_JSON, content: text }, Receipt);
-        output.object({ ok: true, version: payload.version, ...receipt });
-        output.line(`version ${payload.version}: ${receipt.verdict}`);
+        if (receipt.problem) throw refusal(receipt.problem);
+        output.object({ ok: true, version: payload.version, verdict: receipt.verdict });
+        output.line(
+          receipt.verdict === 'known'
+            ? `version ${payload.version} is in force already`
+            : `version ${payload.version} is in force now`,
+        );
       } finally {
         client.close();
       }
     });
+}
+
+/** The rig's refusal as an error of its own code. */
+function refusal({ code, message }: Problem): OutboardError {
+  const known = Object.hasOwn(ERRORS, code);
+  return new OutboardError(known ? (code as ErrorCode) : 'rig.answer', known ? message : `${code}: ${message}`);
 }
 
 function showBundle(output: Output, payload: TrustPayload): void {
@@ -205,9 +219,12 @@ function showBundle(output: Output, payload: TrustPayload): void {
 
 /** Root keys one after the other: opening one takes a second and 256 MiB on purpose. */
 async function openRoots(files: string[], passphraseFile: string | undefined) {
+  const passphrases = await existingPassphrases(
+    passphraseFile,
+    files.map((file) => `passphrase of ${file}`),
+  );
   const keys = [];
-  for (const [index, file] of files.entries())
-    keys.push(await openRootKey(file, await existingPassphrase(passphraseFile, `passphrase of ${file}`, index)));
+  for (const [i, file] of files.entries()) keys.push(await openRootKey(file, passphrases[i]!));
   return keys;
 }
 

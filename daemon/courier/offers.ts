@@ -26,17 +26,18 @@ export interface OfferCounters {
 const LATER = [408, 425, 429];
 const PAUSE = { baseMs: 100, maxMs: 5000 };
 /** A message on which the rig fails for so long, while it answers others, would stand in the way of all that follow. */
-const POISON_TRIES = 12;
-const POISON_MS = 30_000;
+const POISON = { tries: 12, ms: 30_000 };
 
 export class Offers {
   readonly counters: OfferCounters = { forwarded: 0, retained: 0, refused: 0, poisoned: 0 };
   readonly #rig: RigApi;
   readonly #logger: Logger;
   readonly #inlets: ReadonlyMap<string, Inlet>;
+  readonly #poison: typeof POISON;
   #answered = 0;
 
-  constructor(rig: string, api: RigApi, logger: Logger) {
+  constructor(rig: string, api: RigApi, logger: Logger, poison = POISON) {
+    this.#poison = poison;
     this.#rig = api;
     this.#logger = logger;
     this.#inlets = new Map([
@@ -65,13 +66,17 @@ export class Offers {
       const status = await this.#submit(inlet, message, signal);
       if (status === 'taken') return;
       const others = this.#answered > answeredBefore;
-      if (status === 'failed' && others && tries >= POISON_TRIES && performance.now() - begun > POISON_MS) {
+      if (status === 'failed' && others && this.#isPoison(tries, begun)) {
         this.counters.poisoned += 1;
         this.#logger.error({ topic: message.topic, tries }, 'the rig cannot take this message, it is discarded');
         return;
       }
       await delay(backoffMs(tries, PAUSE.baseMs, PAUSE.maxMs), signal);
     }
+  }
+
+  #isPoison(tries: number, begunMs: number): boolean {
+    return tries >= this.#poison.tries && performance.now() - begunMs > this.#poison.ms;
   }
 
   async #submit(inlet: Inlet, message: InboundMessage, signal: AbortSignal): Promise<'taken' | 'failed' | 'gone'> {

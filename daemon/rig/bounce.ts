@@ -130,7 +130,7 @@ export class Bounce {
   async #authority(job: JobRow): Promise<{ payload: Verified<'job'>; grant: Verified<'grant'> }> {
     const trust = this.#c.trust.current();
     const options = { trust, now: nowSeconds(), aud: this.#c.config.rig, expiry: false };
-    const payload = await verifyEnvelope(job.token ?? '', ['job'], options);
+    const payload = await verifyEnvelope(this.#c.journal.jobs.token(job.id), ['job'], options);
     const grant = await verifyEnvelope(payload.payload.job.grant, ['grant'], options);
     return { payload, grant };
   }

@@ -4,7 +4,7 @@
  */
 import { createHash, type webcrypto } from 'node:crypto';
 import { authenticatedSender, type Verified, verifyEnvelope } from '../../certs/envelope.js';
-import { unwrapSourceKey } from '../../certs/source-key.js';
+import { checkSourceKey } from '../../certs/source-key.js';
 import type {
   AckPayload,
   CancelPayload,
@@ -39,11 +39,20 @@ export interface IntakeOptions {
   cancel(job: JobRow): Promise<void>;
 }
 
+/** Everything about an offer that could be found out before its turn: what it needs, or why it is refused. */
+type Prepared = { plan: JobPlan; grant: GrantPayload } | OutboardError;
+
+interface Waiting {
+  verified: Verified<'job'>;
+  prepared: Prepared;
+  resolve(receipt: Receipt): void;
+  reject(error: unknown): void;
+}
+
 export class Intake {
   readonly #o: IntakeOptions;
   readonly counters: Record<string, number> = {};
-  /** Offers are judged one after the other: limits and replays are exact, and the crypto runs on other threads anyway. */
-  #turn: Promise<unknown> = Promise.resolve();
+  #waiting: Waiting[] = [];
 
   constructor(options: IntakeOptions) {
     this.#o = options;
@@ -68,14 +77,45 @@ export class Intake {
     } catch (cause) {
       return this.#unverified(token, asOutboardError(cause));
     }
-    const verify = this.#prepareVerdict(verified);
-    // Signatures of waiting offers are checked at the same time; verdicts are given in order.
-    const turn = this.#turn.then(async () => this.#judge(verified, await verify));
-    this.#turn = turn.catch(() => undefined);
-    const receipt = await turn;
+    const receipt = await this.#inTurn(verified, await this.#prepareVerdict(verified));
     this.#count(`offers.${receipt.verdict}`);
     journal.outbox.notify();
     return receipt;
+  }
+
+  /**
+   * Offers are judged one after the other, so that limits and replays are exact; those that wait at the same time share one commit, because
+   * it is the disk that limits a burst.
+   */
+  #inTurn(verified: Verified<'job'>, prepared: Prepared): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#judgeAll());
+      this.#waiting.push({ verified, prepared, resolve, reject });
+    });
+  }
+
+  #judgeAll(): void {
+    const { db } = this.#o.journal;
+    const batch = this.#waiting;
+    this.#waiting = [];
+    if (batch.length === 1) return this.#judgeOne(batch[0]!);
+    let receipts: Receipt[];
+    try {
+      receipts = db.commit('offers', () => batch.map(({ verified, prepared }) => this.#judge(verified, prepared)));
+    } catch {
+      // One of them cannot be judged: it must not take the others with it.
+      for (const one of batch) this.#judgeOne(one);
+      return;
+    }
+    for (const [index, receipt] of receipts.entries()) batch[index]!.resolve(receipt);
+  }
+
+  #judgeOne({ verified, prepared, resolve, reject }: Waiting): void {
+    try {
+      resolve(this.#judge(verified, prepared));
+    } catch (error) {
+      reject(error);
+    }
   }
 
   #epoch(): { minIat?: number } {
@@ -102,7 +142,7 @@ export class Intake {
   }
 
   /** Everything about an offer that needs no turn: the grant's signature, the plan, the wrapped key. */
-  async #prepareVerdict(verified: Verified<'job'>): Promise<{ plan: JobPlan; grant: GrantPayload } | OutboardError> {
+  async #prepareVerdict(verified: Verified<'job'>): Promise<Prepared> {
     const { trust, config, profiles, wrappingKey, journal } = this.#o;
     const { payload } = verified;
     try {
@@ -124,14 +164,14 @@ export class Intake {
         });
       const plan = await planJob(payload.job, grant, config, profiles);
       const { tenant, source, recipients } = grant;
-      await unwrapSourceKey(grant.key, wrappingKey, { rig: config.rig, tenant, source, recipients });
+      await checkSourceKey(grant.key, wrappingKey, { rig: config.rig, tenant, source, recipients });
       return { plan, grant };
     } catch (cause) {
       return asOutboardError(cause);
     }
   }
 
-  #judge(verified: Verified<'job'>, prepared: { plan: JobPlan; grant: GrantPayload } | OutboardError): Receipt {
+  #judge(verified: Verified<'job'>, prepared: Prepared): Receipt {
     const { journal, config, clock, spool } = this.#o;
     const { payload } = verified;
     const offer = { dispatcher: payload.iss, jti: payload.jti, digest: verified.payloadDigest, exp: payload.exp };

@@ -114,7 +114,7 @@ export class Rig {
       log,
       planOf: async (job) => {
         const reading = { trust: trust.current(), now: nowSeconds(), aud: rig, expiry: false };
-        const payload = await verifyEnvelope(job.token ?? '', ['job'], reading);
+        const payload = await verifyEnvelope(journal.jobs.token(job.id), ['job'], reading);
         const grant = await verifyEnvelope(payload.payload.job.grant, ['grant'], reading);
         return await planJob(payload.payload.job, grant.payload, config, profiles);
       },

@@ -60,6 +60,13 @@ export class Scheduler {
   readonly #active = new Map<number, Active>();
   readonly #waiting = new Map<number, Waiting>();
   readonly #lastServed = new Map<string, number>();
+  /** Sources that are open for jobs which have not begun. */
+  get #prepared(): number {
+    let count = 0;
+    for (const entry of this.#waiting.values()) if (entry.prepared && ++count >= MAX_PREPARED) break;
+    return count;
+  }
+
   #turn = 0;
   #running: Promise<void> | undefined;
   #again = false;
@@ -74,7 +81,10 @@ export class Scheduler {
   async start(): Promise<void> {
     if (!this.#stopped) return;
     this.#stopped = false;
-    this.#unsubscribe = this.#o.journal.jobs.onChange(() => this.poke());
+    this.#unsubscribe = this.#o.journal.jobs.onChange((job) => {
+      // Only what may start now, or has a time by which it must have started, is news here.
+      if (job.state === 'ready' || (job.state === 'accepted' && job.startBy !== null)) this.poke();
+    });
     this.poke();
   }
 
@@ -204,8 +214,7 @@ export class Scheduler {
 
   #prepareAhead(job: JobRow): void {
     const waiting = this.#waiting.get(job.id)!;
-    const prepared = [...this.#waiting.values()].filter((entry) => entry.prepared).length;
-    if (waiting.prepared || prepared >= MAX_PREPARED || !this.#o.mayStart()) return;
+    if (waiting.prepared || this.#prepared >= MAX_PREPARED || !this.#o.mayStart()) return;
     if (job.startBy !== null && job.startBy < nowSeconds()) return;
     waiting.prepared = this.#o.bounce.prepare(job, waiting.abort.signal);
     // Its error is looked at when its turn comes.
@@ -296,17 +305,14 @@ export class Scheduler {
 
   /** startBy counts until the first attempt. */
   #expire(): void {
-    const now = nowSeconds();
-    for (const job of this.#o.journal.jobs.inState('accepted', 'ready'))
-      if (job.attempt === 0 && job.startBy !== null && job.startBy < now && !this.#active.has(job.id))
+    for (const job of this.#o.journal.jobs.startByBefore(nowSeconds()))
+      if (!this.#active.has(job.id))
         this.#end(job, new OutboardError('job.expired', 'startBy passed before the first attempt could begin'));
   }
 
   #nextExpiryMs(): number {
-    const times = this.#o.journal.jobs
-      .inState('accepted', 'ready')
-      .flatMap((job) => (job.attempt === 0 && job.startBy !== null ? [job.startBy] : []));
-    return times.length === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.min(...times) - nowSeconds() + 1) * 1000;
+    const next = this.#o.journal.jobs.nextStartBy(nowSeconds());
+    return next === null ? Number.POSITIVE_INFINITY : (next - nowSeconds() + 1) * 1000;
   }
 
   async #forget(id: number): Promise<void> {

@@ -251,7 +251,7 @@ test('JSON that is none, or that is nested to the bottom, is refused and crashes
     assert.ok(['envelope.malformed', 'envelope.schema'].includes(code), code);
   }
   for (const deep of ['['.repeat(24_000), `${'['.repeat(12_000)}${']'.repeat(12_000)}`, '{"a":'.repeat(4800)])
-    await refused('envelope.malformed', token(dispatcher, 'job', deep));
+    assert.match((await refused('envelope.malformed', token(dispatcher, 'job', deep))).message, /nested deeper/);
   const input = `${b64(JSON.stringify({ alg: 'EdDSA', typ: 'outboard-job+jws', kid: dispatcher.kid }))}.${b64(Buffer.from([0x22, 0xff, 0x22]))}`;
   await refused('envelope.malformed', `${input}.${signature(input, dispatcher.key)}`);
 });

@@ -156,7 +156,10 @@ describe('the broker client', () => {
 
     const second = client({ will, maxConnectionMs: 200 });
     await second.client.start();
-    await eventually(() => second.links.filter((link) => link.broker === 'connected').length >= 3, 'two planned renewals');
+    await eventually(
+      () => second.links.filter((link) => link.broker === 'connected').length >= 3,
+      'two planned renewals',
+    );
     assert.deepEqual(outside.on('will'), ['mark'], 'a planned renewal leaves no will');
   });
 
@@ -166,7 +169,10 @@ describe('the broker client', () => {
     await rig.ready();
     const before = rig.link.certificateExpires;
     await pki.renew(RIG, 20);
-    await eventually(() => links.some((link) => link.broker === 'connected' && link.certificateExpires! < before!), 'renewed');
+    await eventually(
+      () => links.some((link) => link.broker === 'connected' && link.certificateExpires! < before!),
+      'renewed',
+    );
   });
 
   it('comes back after the broker was away, and says so meanwhile', async () => {
@@ -254,7 +260,12 @@ describe('the broker client', () => {
     });
 
     it('loses nothing when more comes than its window takes', async () => {
-      const { client: rig, messages } = client({ url: aedes.url, subscriptions: ['in/4'], inboundWindow: 3, keepaliveSeconds: 1 });
+      const { client: rig, messages } = client({
+        url: aedes.url,
+        subscriptions: ['in/4'],
+        inboundWindow: 3,
+        keepaliveSeconds: 1,
+      });
       await rig.start();
       await rig.ready();
       const peer = await Outside.connect(aedes.url, OTHER, await pki.loader(OTHER)(), 4);

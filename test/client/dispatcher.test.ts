@@ -179,16 +179,24 @@ describe('the dispatcher', () => {
   it('does not acknowledge an event that could not be kept', async () => {
     await dispatcher.stop();
     let full = true;
+    let refusals = 0;
+    let twice: () => void;
+    const refusedTwice = new Promise<void>((resolve) => {
+      twice = resolve;
+    });
     dispatcher = await started({
       onEvent: () => {
-        if (full) throw new Error('no space left');
+        if (!full) return;
+        refusals += 1;
+        if (refusals === 2) twice();
+        throw new Error('no space left');
       },
     });
     const job = dispatcher.follow(randomUUID());
     const kept = event(job.id, 'failed');
     await say(kept.token);
     await say(event(randomUUID(), 'accepted').token);
-    await rig.publish('outboard/v1/trust', bundleText(1, [us, rigKey])); // behind them
+    await refusedTwice;
     full = false;
     const final = job.final;
     await say(kept.token);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type ErrorCode, ERRORS } from '../../core/error-codes.js';
+import { ERRORS, type ErrorCode } from '../../core/error-codes.js';
 
 const text = readFileSync(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8');
 

@@ -206,10 +206,11 @@ test('the scans see what they are for', () => {
   const { imports, urls, processUses } = factsOf(`
     import { a } from './a.js'; import type { B } from './b.js'; export * from './c.js'; const d = await import('./d.js');
     new Worker(new URL('./w.js', import.meta.url)); new URL(name, import.meta.url);
+    import whole from 'node:process'; import { hrtime, env as e } from 'node:process';
     process.exit(1); process.env.HOME; globalThis.process.env; process['env']; const { env } = process;
     // process.exit(2)
     const text = 'process.env'; process.exitCode = 1;`);
-  assert.deepEqual(imports, ['./a.js', './b.js', './c.js', './d.js']);
+  assert.deepEqual(imports, ['./a.js', './b.js', './c.js', './d.js', 'node:process', 'node:process']);
   assert.deepEqual(urls, ['./w.js', null]);
-  assert.deepEqual(processUses, ['process.exit', 'process.env', 'process.env', 'process[…]', '= process']);
+  assert.deepEqual(processUses, ['*', 'env', 'process.exit', 'process.env', 'process.env', 'process[…]', '= process']);
 });

@@ -75,8 +75,16 @@ function processUses(node: ts.Node): string[] {
   if (ts.isVariableDeclaration(node) && node.initializer && isProcess(node.initializer)) return ['= process'];
   // import { env } from 'node:process'
   if (ts.isImportDeclaration(node) && /^(node:)?process$/.test(literal(node.moduleSpecifier) ?? ''))
-    return ['import of node:process'];
+    return importedNames(node).filter((name) => name === '*' || FORBIDDEN.has(name));
   return [];
+}
+
+/** Names that an import takes out of its module; `*` stands for all of it. */
+function importedNames(node: ts.ImportDeclaration): string[] {
+  const bindings = node.importClause?.namedBindings;
+  const whole = node.importClause?.name !== undefined || (bindings !== undefined && !ts.isNamedImports(bindings));
+  const named = bindings !== undefined && ts.isNamedImports(bindings) ? bindings.elements : [];
+  return [...(whole ? ['*'] : []), ...named.map((element) => (element.propertyName ?? element.name).text)];
 }
 
 function isProcess(node: ts.Expression): boolean {

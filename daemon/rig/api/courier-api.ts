@@ -48,23 +48,23 @@ export function courierRoutes(app: FastifyInstance, api: CourierApi): void {
   app.post('/control', async (request) => await intake.control(request.body as string));
   app.post('/trust', async (request) => await applyTrust(trust, request.body as string));
 
-  app.get('/outbox', async (request) => ({
-    items: await outgoing.take(wait(request.query), goneSignal(request.raw.socket)),
+  app.get('/outbox', async (request, reply) => ({
+    items: await outgoing.take(wait(request.query), goneSignal(reply)),
   }));
   app.post('/outbox/published', async (request, reply) => {
     outgoing.published(parse(PublishedBody, request.body).ids);
     return await reply.status(204).send();
   });
 
-  app.get('/fetches', async (request) => ({
-    items: await transfers.fetches(wait(request.query), goneSignal(request.raw.socket)),
+  app.get('/fetches', async (request, reply) => ({
+    items: await transfers.fetches(wait(request.query), goneSignal(reply)),
   }));
   app.post('/fetches/:digest', async (request, reply) => {
     transfers.fetchReport(digestOf(request.params), parse(TransferReport, request.body));
     return await reply.status(204).send();
   });
-  app.get('/deliveries', async (request) => ({
-    items: await transfers.deliveries(wait(request.query), goneSignal(request.raw.socket)),
+  app.get('/deliveries', async (request, reply) => ({
+    items: await transfers.deliveries(wait(request.query), goneSignal(reply)),
   }));
   app.post('/deliveries/:digest', async (request, reply) => {
     transfers.deliveryReport(digestOf(request.params), parse(TransferReport, request.body));
@@ -92,9 +92,9 @@ export function courierRoutes(app: FastifyInstance, api: CourierApi): void {
     return await reply.send(createReadStream(path, { start, highWaterMark: 256 * 1024 }));
   });
 
-  app.get('/broadcast', async (request) => {
+  app.get('/broadcast', async (request, reply) => {
     const query = parse(BroadcastQuery, request.query);
-    return await broadcast.take(query.after, query.wait * 1000, goneSignal(request.raw.socket));
+    return await broadcast.take(query.after, query.wait * 1000, goneSignal(reply));
   });
   app.post('/link', async (request, reply) => {
     api.link(parse(LinkReport, request.body));

@@ -1,9 +1,9 @@
 /** What both unix-socket servers share: tokens as raw bodies, blobs as streams, and typed errors as answers. */
 
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { dirname } from 'node:path';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { z } from 'zod';
 import { JOSE, JOSE_JSON } from '../../../core/contract/index.js';
 import { asOutboardError, type ErrorCode, OutboardError } from '../../../core/errors.js';
@@ -64,11 +64,10 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<
   throw new OutboardError('envelope.schema', `${issue.path.join('.') || '(top level)'}: ${issue.message}`);
 }
 
-/** Aborts when the one who asked has gone away. */
-export function goneSignal(socket: Socket): AbortSignal {
+/** Aborts when the one who asked has gone away, or has been answered. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
   const abort = new AbortController();
-  socket.once('close', () => abort.abort());
-  if (socket.destroyed) abort.abort();
+  reply.raw.once('close', () => abort.abort());
   return abort.signal;
 }
 

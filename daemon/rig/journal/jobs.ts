@@ -44,22 +44,20 @@ export interface JobRow {
   attempt: number;
   maxAttempts: number;
   tenant: string | null;
-  token: string | null;
   startBy: number | null;
   sourceDigest: string | null;
   sourceBytes: number | null;
   resultReserved: number | null;
   resultDigest: string | null;
   resultBytes: number | null;
-  certificate: string | null;
   problem: string | null;
   acceptedAt: number;
   updatedAt: number;
 }
 
-const COLUMNS = `id, dispatcher, jti, digest, state, attempt, max_attempts AS maxAttempts, tenant, token, start_by AS startBy,
+const COLUMNS = `id, dispatcher, jti, digest, state, attempt, max_attempts AS maxAttempts, tenant, start_by AS startBy,
   source_digest AS sourceDigest, source_bytes AS sourceBytes, result_reserved AS resultReserved,
-  result_digest AS resultDigest, result_bytes AS resultBytes, certificate, problem, accepted_at AS acceptedAt, updated_at AS updatedAt`;
+  result_digest AS resultDigest, result_bytes AS resultBytes, problem, accepted_at AS acceptedAt, updated_at AS updatedAt`;
 
 export interface NewJob {
   dispatcher: string;
@@ -106,6 +104,19 @@ export class Jobs {
     return row;
   }
 
+  /** The job's token, with the granted key in it; empty when the job has ended. Not part of a row: it is large. */
+  token(id: number): string {
+    return this.#db.get<{ token: string | null }>('SELECT token FROM job WHERE id = ?', id)?.token ?? '';
+  }
+
+  #certificate(id: number): Certificate | undefined {
+    const text = this.#db.get<{ certificate: string | null }>(
+      'SELECT certificate FROM job WHERE id = ?',
+      id,
+    )?.certificate;
+    return text ? (JSON.parse(text) as Certificate) : undefined;
+  }
+
   find(dispatcher: string, jti: string): JobRow | undefined {
     return this.#db.get<JobRow>(`SELECT ${COLUMNS} FROM job WHERE dispatcher = ? AND jti = ?`, dispatcher, jti);
   }
@@ -115,6 +126,22 @@ export class Jobs {
       `SELECT ${COLUMNS} FROM job WHERE state IN (${states.map(() => '?').join(',')}) ORDER BY id`,
       ...states,
     );
+  }
+
+  /** Jobs that should have had their first attempt before this time. */
+  startByBefore(atSeconds: number): JobRow[] {
+    return this.#db.all<JobRow>(
+      `SELECT ${COLUMNS} FROM job WHERE start_by < ? AND attempt = 0 AND state IN ('accepted', 'ready')`,
+      atSeconds,
+    );
+  }
+
+  /** The next time at which a job would be too late, or null. */
+  nextStartBy(fromSeconds: number): number | null {
+    return this.#db.get<{ at: number | null }>(
+      `SELECT min(start_by) AS at FROM job WHERE start_by >= ? AND attempt = 0 AND state IN ('accepted', 'ready')`,
+      fromSeconds,
+    )!.at;
   }
 
   /** Open jobs by their source's or their result's digest. */
@@ -254,9 +281,8 @@ export class Jobs {
   }
 
   #tell(row: JobRow, type: EventType, change: Transition): void {
-    const stored = row.certificate ? (JSON.parse(row.certificate) as Certificate) : undefined;
-    const certificate =
-      type === 'sealed' || type === 'delivered' || type === 'closed' ? (change.certificate ?? stored) : undefined;
+    const certified = type === 'sealed' || type === 'delivered' || type === 'closed';
+    const certificate = certified ? (change.certificate ?? this.#certificate(row.id)) : undefined;
     this.#outbox.putEvent(row.id, {
       aud: row.dispatcher,
       job: row.jti,

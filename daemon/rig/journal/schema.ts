@@ -31,6 +31,7 @@ const MIGRATIONS: readonly string[] = [
     UNIQUE (dispatcher, jti)
   );
   CREATE INDEX job_open ON job (state) WHERE state IN ('accepted', 'ready', 'rolling', 'sealed', 'delivered');
+  CREATE INDEX job_start_by ON job (start_by) WHERE start_by IS NOT NULL;
   CREATE INDEX job_source ON job (source_digest);
   CREATE INDEX job_result ON job (result_digest);
 

@@ -207,3 +207,40 @@ test('maintenance status says until when and why', async (t) => {
     rolling: 0,
   });
 });
+
+test('a bundle that the rig refuses is an error with the code of the rig', async (t) => {
+  const key = {
+    kid: 'k'.repeat(43),
+    name: 'rig-01',
+    role: 'rig',
+    use: 'sig',
+    jwk: { kty: 'OKP', crv: 'Ed25519', x: 'x'.repeat(43) },
+  };
+  const payload = {
+    version: 4,
+    iat: NOW,
+    exp: NOW + 86_400,
+    keys: [{ ...key, nbf: NOW, exp: NOW + 86_400 }],
+    revoked: [],
+  };
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const text = JSON.stringify({
+    payload: encode(payload),
+    signatures: [{ protected: encode({ kid: 'r'.repeat(43) }), signature: 'AA' }],
+  });
+  const problem = { code: 'trust.version', message: 'version 4 is older than 5', advice: 'x' };
+  let verdict: object = { verdict: 'refused', problem };
+  const { socket, dir, heard } = await playRig(t, (_, response) => response.end(JSON.stringify(verdict)));
+  const file = join(dir, 'trust.jws');
+  await writeFile(file, text);
+  const refused = await outboard('trust', 'install', file, '--socket', socket);
+  assert.equal(refused.code, ERRORS['trust.version'].exit);
+  assert.match(refused.stderr, /^error trust\.version: version 4 is older than 5\n/);
+  verdict = { verdict: 'applied' };
+  const applied = await outboard('trust', 'install', file, '--socket', socket, '--json');
+  assert.deepEqual(lastObject(applied), { ok: true, version: 4, verdict: 'applied' });
+  assert.deepEqual(
+    [heard[1]!.method, heard[1]!.url, heard[1]!.type, heard[1]!.body],
+    ['POST', '/trust', 'application/jose+json', text],
+  );
+});

@@ -30,7 +30,9 @@ describe('outboard-courier', () => {
   });
 
   function run(...args: string[]): ChildProcess & { text: string } {
-    const started = Object.assign(spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }), { text: '' });
+    const started = Object.assign(spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }), {
+      text: '',
+    });
     for (const stream of [started.stdout, started.stderr])
       stream!.on('data', (chunk) => {
         started.text += chunk;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type IsolationSubject, mayRollTogether } from '../../../daemon/rig/isolation.js';
 import { pickNext } from '../../../daemon/rig/fairness.js';
+import { type IsolationSubject, mayRollTogether } from '../../../daemon/rig/isolation.js';
 
 const measured = {
   floorDbfs: -100,

@@ -1,7 +1,8 @@
 /** What the engine's tests share: a stream on the loop peer, sources and sinks that are plain arrays, and signals. */
+
+import { createLogger } from '../../../../daemon/log.js';
 import { Engine } from '../../../../daemon/rig/engine/engine.js';
 import type { Hop, SampleSink, SampleSource, TakeSpec } from '../../../../daemon/rig/engine/spec.js';
-import { createLogger } from '../../../../daemon/log.js';
 import { LoopClaim, type LoopOptions } from '../../../peers/loop-interface.js';
 
 export const STEP = 2 ** -23;

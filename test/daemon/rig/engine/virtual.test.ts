@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InsertConfig, VirtualInterfaceConfig } from '../../../../core/contract/config.js';
 import { isOutboardError } from '../../../../core/errors.js';
+import { createLogger } from '../../../../daemon/log.js';
 import { Engine } from '../../../../daemon/rig/engine/engine.js';
 import type { Take } from '../../../../daemon/rig/engine/spec.js';
-import { createLogger } from '../../../../daemon/log.js';
 import { createVirtualInterface, VIRTUAL_DEVICE, type VirtualInterface } from '../../../../drivers/audio/virtual.js';
 import { VirtualAnalog } from '../../../../drivers/audio/virtual-analog.js';
 import { expected, insert, noise, takeOf } from './bench-top.js';
@@ -27,6 +27,7 @@ async function virtualRig(clock: 'fast' | 'realtime'): Promise<VirtualRig> {
     nowNs += BigInt(ms) * 1_000_000n;
   };
   const ticking = setInterval(() => block(10), 10);
+  ticking.unref();
   const inserts = {
     a: InsertConfig.parse({ sends: [1, 2], returns: [1, 2], latencyFrames: 64, path: { delayFrames: 64 } }),
     b: InsertConfig.parse({ sends: [3, 4], returns: [3, 4], latencyFrames: 10, path: { delayFrames: 10 } }),

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { OutboardError } from '../../../../core/errors.js';
-import { Journal } from '../../../../daemon/rig/journal/journal.js';
 import type { JobState, NewJob } from '../../../../daemon/rig/journal/jobs.js';
+import { Journal } from '../../../../daemon/rig/journal/journal.js';
 import { scratch } from '../../../peers/scratch.js';
 
 const KEY = randomBytes(32);
@@ -55,7 +55,7 @@ describe('journal', () => {
     journal.jobs.transition(job.id, 'sealed', { result: { digest: `sha256:${'c'.repeat(64)}`, bytes: 5 } });
     journal.jobs.transition(job.id, 'delivered');
     const closed = journal.jobs.transition(job.id, 'closed');
-    assert.equal(closed.token, null, 'the granted key leaves with the job');
+    assert.equal(journal.jobs.token(closed.id), '', 'the granted key leaves with the job');
     const events = journal.outbox
       .due(100, new Set())
       .map((row) => JSON.parse(row.payload) as { type: string; attempt?: number });
