@@ -2,10 +2,10 @@
 import { statfsSync } from 'node:fs';
 import type { HealthCheck, HealthPayload, HealthStatus, LinkReport, Subsystem } from '../../core/contract/index.js';
 import { nowSeconds } from '../../core/units.js';
-import type { ClockSync } from './clock-sync.js';
+import type { ClockSync } from '../clock-sync.js';
 import type { InterfaceKeeper } from './interface-keeper.js';
 import type { Journal } from './journal/journal.js';
-import type { Rack } from './rack.js';
+import { isWell, type Rack } from './rack.js';
 import type { Transfers } from './transfers.js';
 import type { TrustStore } from './trust-store.js';
 
@@ -62,7 +62,7 @@ function memoryCheck(): HealthCheck {
 
 function processorChecks(rack: Rack): HealthCheck[] {
   return rack.units.map((unit) => {
-    const well = unit.state === 'ready' || unit.state === 'busy';
+    const well = isWell(unit.state);
     const fault = unit.lastFault && !well ? `: ${unit.lastFault.message}` : '';
     return { name: unit.name, status: well ? 'ok' : 'failed', detail: `${unit.profile.id} is ${unit.state}${fault}` };
   });

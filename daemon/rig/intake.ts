@@ -17,7 +17,7 @@ import { MAX_LIFETIME_SECONDS } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Profile } from '../../drivers/processors/profile.js';
-import type { ClockSync } from './clock-sync.js';
+import type { ClockSync } from '../clock-sync.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';

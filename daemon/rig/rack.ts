@@ -1,7 +1,7 @@
 /** The processors of the rig: one unit each, started together, recalled per chain, and brought into their safe state together. */
 import type { RecalledSetting, RigConfig, Settings } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
-import type { ProcessorUnit } from '../../drivers/processors/processor-unit.js';
+import type { ProcessorUnit, UnitState } from '../../drivers/processors/processor-unit.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
 
@@ -27,7 +27,12 @@ export class Rack {
     for (const [name, entry] of Object.entries(this.#config.processors)) {
       const unit = this.#make(name, this.#profiles.get(entry.profile)!, entry.insert);
       this.#units.set(name, unit);
-      unit.onState(() => {
+      let well = false;
+      unit.onState((state) => {
+        // A unit is busy for a moment with every command: that is no news.
+        const now = isWell(state);
+        if (now === well) return;
+        well = now;
         for (const listener of this.#stateListeners) listener(name);
       });
     }
@@ -50,7 +55,7 @@ export class Rack {
   }
 
   ready(names: readonly string[]): boolean {
-    return names.every((name) => ['ready', 'busy'].includes(this.#units.get(name)?.state ?? 'absent'));
+    return names.every((name) => isWell(this.#units.get(name)?.state ?? 'absent'));
   }
 
   onState(listener: (name: string) => void): () => void {
@@ -83,4 +88,9 @@ export class Rack {
     );
     return failures;
   }
+}
+
+/** A unit that takes commands: the moment in which it carries one out counts too. */
+export function isWell(state: UnitState): boolean {
+  return state === 'ready' || state === 'busy';
 }

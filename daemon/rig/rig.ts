@@ -13,13 +13,13 @@ import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { AudioInterface } from '../../drivers/audio/port.js';
 import type { Profile } from '../../drivers/processors/profile.js';
+import { createClockSync } from '../clock-sync.js';
 import type { Logger } from '../log.js';
 import { controlRoutes } from './api/control-api.js';
 import { courierRoutes } from './api/courier-api.js';
 import { createServer, type Listener, listen } from './api/server.js';
 import { Bounce } from './bounce.js';
 import { Broadcast } from './broadcast.js';
-import { createClockSync } from './clock-sync.js';
 import { healthOf } from './health.js';
 import { Intake } from './intake.js';
 import { InterfaceKeeper } from './interface-keeper.js';
@@ -30,7 +30,7 @@ import { Journal } from './journal/journal.js';
 import { Maintenance } from './maintenance.js';
 import { ModeKeeper } from './mode.js';
 import { Outgoing } from './outgoing.js';
-import { Rack, type UnitFactory } from './rack.js';
+import { isWell, Rack, type UnitFactory } from './rack.js';
 import { Scheduler } from './scheduler.js';
 import { Spool } from './spool.js';
 import { Transfers } from './transfers.js';
@@ -371,7 +371,12 @@ export class Rig {
       jobs: this.#journal.jobs.countsByState(),
       processors: this.#rack.units.map((unit) => {
         const insert = config.processors[unit.name]?.insert;
-        return { name: unit.name, profile: unit.profile.id, ...(insert ? { insert } : {}), state: unit.state };
+        return {
+          name: unit.name,
+          profile: unit.profile.id,
+          ...(insert ? { insert } : {}),
+          state: isWell(unit.state) ? 'ready' : unit.state,
+        };
       }),
       inserts: Object.entries(config.inserts).map(([name, insert]) => ({ name, channels: insert.sends.length })),
       rates: config.interface.rates,

@@ -102,14 +102,18 @@ describe('the client of a unix socket', () => {
   });
 
   it('lets the error of a source through, and breaks the upload off', async () => {
+    let begun: () => void;
+    const arriving = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
     const closed = new Promise<void>((resolve) => {
       serve = (request) => {
-        request.resume();
-        request.once('close', resolve);
+        request.once('data', () => begun()).once('close', resolve);
       };
     });
     async function* failing(): AsyncGenerator<Uint8Array> {
       yield new Uint8Array(10);
+      await arriving;
       throw new Error('the store broke off');
     }
     await assert.rejects(client.putBlob(DIGEST, 0, failing()), /the store broke off/);

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { Dispatcher } from '../../client/dispatcher.js';
 import { StatusAnswer } from '../../core/contract/index.js';
+import { DemoStore } from '../../daemon/cli/demo-store.js';
 import { type InitResult, initRig } from '../../daemon/cli/init-rig.js';
 import { loadParties, type Parties } from '../../daemon/cli/parties.js';
 import type { RigConfigOverrides } from '../../daemon/cli/rig-yaml.js';
@@ -63,6 +64,8 @@ export interface StackOptions {
   rigConfig?: RigConfigOverrides;
   /** Prefix of the rig's command; a network namespace of its own when absent. */
   rigPrefix?: readonly string[];
+  /** A store that keeps its blobs on the disk, for those that are too large for a test's memory. It has no faults to inject. */
+  diskStore?: boolean;
 }
 
 export class Stack {
@@ -107,7 +110,9 @@ export class Stack {
       storePort,
       ...(options.rigConfig ? { rigConfig: options.rigConfig } : {}),
     });
-    const store = await startStore(join(dir, 'store/tls'), storePort);
+    const store = await (options.diskStore
+      ? storeOnDisk(dir, storePort)
+      : startStore(join(dir, 'store/tls'), storePort));
     const stack = new Stack({
       dir,
       init,
@@ -193,6 +198,20 @@ export class Stack {
   logs(): string {
     return `--- rig\n${this.rig?.output ?? ''}\n--- courier\n${this.courier?.output ?? ''}`;
   }
+}
+
+async function storeOnDisk(dir: string, port: number): Promise<StorePeer> {
+  const [ca, cert, key] = await Promise.all(
+    ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readFile(join(dir, 'store/tls', name), 'utf8')),
+  );
+  const store = new DemoStore({
+    tls: { ca: ca!, cert: cert!, key: key! },
+    folder: join(dir, 'store/blobs'),
+    port,
+    host: '127.0.0.1',
+  });
+  await store.start();
+  return { url: store.url, blobs: new Map(), requests: [], faults: [], mostAtOnce: 0, close: () => store.stop() };
 }
 
 /** Looks again and again until it holds; not a sleep: it goes on as soon as it does. */

@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { CourierConfig } from '../../../core/contract/config.js';
 import { loadConfig } from '../../config-file.js';
-import { socketPathFinding } from './paths.js';
 import { checkTls } from './parts.js';
+import { socketPathFinding } from './paths.js';
 import { type CheckReport, only } from './report.js';
 
 /** @param now wall clock, seconds */

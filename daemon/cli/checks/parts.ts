@@ -1,5 +1,5 @@
 /** What rig, courier and client have in common: trust bundle, private keys, transport certificates. All of it only reads. */
-import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { type Curve, readPrivateJwk, thumbprint } from '../../../certs/keys.js';
 import { certificateFacts, needsRenewal } from '../../../certs/transport-ca.js';

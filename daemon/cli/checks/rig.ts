@@ -1,17 +1,15 @@
 /** The checks of rig.yaml: what outboardd will need when it starts, looked at with the same code where that is possible. */
-import { existsSync } from 'node:fs';
 import type { RigConfig } from '../../../core/contract/config.js';
 import { OutboardError } from '../../../core/errors.js';
 import { createVirtualInterface, VIRTUAL_DEVICE } from '../../../drivers/audio/virtual.js';
 import { VirtualAnalog } from '../../../drivers/audio/virtual-analog.js';
 import { createUnit, createVirtualTransport, loadProfiles, type Profile } from '../../../drivers/processors/index.js';
+import { createClockSync } from '../../clock-sync.js';
 import { loadRigConfig } from '../../rig-config.js';
 import { checkKey, checkSecretFile, checkTrust } from './parts.js';
 import { socketPathFinding, stateDirFinding } from './paths.js';
 import { type CheckReport, only } from './report.js';
 
-/** systemd-timesyncd touches this file once it has synchronised (systemd-timesyncd.service(8), "FILES"). */
-const TIMESYNCD_SYNCHRONIZED = '/run/systemd/timesync/synchronized';
 const JOURNAL_KEY_BYTES = 32;
 const IDENTIFY_MS = 10_000;
 
@@ -45,13 +43,9 @@ export async function checkRig(report: CheckReport, file: string, now: number): 
 }
 
 function clockFinding(sync: RigConfig['clock']['sync']) {
-  if (sync === 'unchecked') return { warn: 'nobody checks that the clock is right (clock.sync: unchecked)' };
-  if (!existsSync(TIMESYNCD_SYNCHRONIZED))
-    throw new OutboardError(
-      'rig.clock',
-      `systemd-timesyncd has not synchronised it: ${TIMESYNCD_SYNCHRONIZED} is missing`,
-    );
-  return 'synchronised by systemd-timesyncd';
+  const { status, detail } = createClockSync(sync).check();
+  if (status === 'failed') throw new OutboardError('rig.clock', detail);
+  return status === 'ok' ? detail : { warn: detail };
 }
 
 async function checkDevices(report: CheckReport, config: RigConfig): Promise<void> {

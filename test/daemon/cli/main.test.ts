@@ -10,6 +10,7 @@ const COMMANDS = [
   ['check'],
   ['status'],
   ['bounce'],
+  ['store'],
   ['maintenance'],
   ['maintenance', 'enter'],
   ['maintenance', 'exit'],

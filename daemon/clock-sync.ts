@@ -1,6 +1,6 @@
 /** Whether the wall clock may be believed. Tokens and trust live by it, so an unsynchronised clock means no new jobs. */
 import { existsSync } from 'node:fs';
-import type { HealthCheck } from '../../core/contract/index.js';
+import type { HealthCheck } from '../core/contract/index.js';
 
 /** systemd-timesyncd touches this file once it has synchronised (systemd-timesyncd.service(8), "FILES"). */
 const TIMESYNCD_SYNCHRONIZED = '/run/systemd/timesync/synchronized';
