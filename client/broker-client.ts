@@ -4,8 +4,9 @@
  * Certificates are read again for each session, and a session is renewed at least every 12 hours, because brokers do not drop one
  * whose certificate was revoked or has expired. The session at the broker persists, so that what is sent meanwhile is kept there.
  */
-import { backoffMs, delay } from '../core/duration.js';
+
 import { MAX_LIFETIME_SECONDS } from '../core/contract/envelope.js';
+import { backoffMs, delay } from '../core/duration.js';
 import { OutboardError } from '../core/errors.js';
 import { asBrokerError, BrokerSession, type MqttProtocol, type PublishOptions } from './broker-session.js';
 import type { InboundHandler } from './inbound-window.js';

@@ -6,6 +6,9 @@
  * The rig does the same with its events until they are acknowledged. What comes twice is recognised by its `jti`.
  */
 import { randomUUID } from 'node:crypto';
+import { type EnvelopePurpose, verifyEnvelope } from '../certs/envelope.js';
+import type { Signer } from '../certs/keys.js';
+import { type TrustBundle, verifyTrust } from '../certs/trust-bundle.js';
 import type { AckPayload } from '../core/contract/control.js';
 import type { BounceJob } from '../core/contract/job.js';
 import { TRUST_TOPIC, topics } from '../core/contract/topics.js';
@@ -13,9 +16,6 @@ import type { Roots } from '../core/contract/trust.js';
 import { delay } from '../core/duration.js';
 import { asOutboardError, OutboardError } from '../core/errors.js';
 import { nowSeconds } from '../core/units.js';
-import { type EnvelopePurpose, verifyEnvelope } from '../certs/envelope.js';
-import type { Signer } from '../certs/keys.js';
-import { type TrustBundle, verifyTrust } from '../certs/trust-bundle.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { BrokerClient, type BrokerLink } from './broker-client.js';
 import type { MqttProtocol } from './broker-session.js';

@@ -15,11 +15,12 @@
  *
  * Documents and limits are in `outboard/contract`. Keys and trust bundles are made by `outboard init`.
  */
+
+export { signEnvelope, verifyEnvelope } from '../certs/envelope.js';
 export { loadSigner, readPrivateJwk, type Signer } from '../certs/keys.js';
 export { TrustBundle, verifyTrust } from '../certs/trust-bundle.js';
-export { signEnvelope, verifyEnvelope } from '../certs/envelope.js';
 export { type ErrorCode, isOutboardError, OutboardError } from '../core/errors.js';
-export { type Blob, digestOf, downloadFile, type DownloadOptions, uploadFile } from './blobs.js';
+export { type Blob, type DownloadOptions, digestOf, downloadFile, uploadFile } from './blobs.js';
 export { BrokerClient, type BrokerClientOptions, type BrokerLink } from './broker-client.js';
 export type { MqttProtocol, PublishOptions } from './broker-session.js';
 export { Dispatcher, type DispatcherOptions, type Offer, type ResultReceipt } from './dispatcher.js';
@@ -30,4 +31,4 @@ export { type JobEvent, OfferedJob } from './offered-job.js';
 export { type SealedSource, sealSource } from './source.js';
 export { StoreClient, type StoreClientOptions } from './store-client.js';
 export { openResult } from './tenant.js';
-export { certificateExpires, commonName, tlsFiles, type TlsLoader, type TlsMaterial } from './tls-files.js';
+export { certificateExpires, commonName, type TlsLoader, type TlsMaterial, tlsFiles } from './tls-files.js';

@@ -1,11 +1,10 @@
 /** The keeper's part: a grant says for whom one source is processed, by one job on one rig, and carries the source's key to that rig. */
 import { randomUUID } from 'node:crypto';
-import type { Source } from '../core/contract/grant.js';
-import { nowSeconds } from '../core/units.js';
-import type { Signer } from '../certs/keys.js';
+import type { PublicJwk, Signer } from '../certs/keys.js';
 import { wrapSourceKey } from '../certs/source-key.js';
 import type { TrustBundle } from '../certs/trust-bundle.js';
-import type { PublicJwk } from '../certs/keys.js';
+import type { Source } from '../core/contract/grant.js';
+import { nowSeconds } from '../core/units.js';
 
 export interface GrantRequest {
   keeper: Signer;

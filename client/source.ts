@@ -1,9 +1,9 @@
 /** Sealing a source: each gets an age identity of its own, so that a grant opens one song and no other. */
 import { createReadStream } from 'node:fs';
+import { sealToFile } from '../certs/seal-thread.js';
+import { generateIdentity } from '../certs/sealing.js';
 import type { Source, SourceFormat } from '../core/contract/grant.js';
 import { OutboardError } from '../core/errors.js';
-import { generateIdentity } from '../certs/sealing.js';
-import { sealToFile } from '../certs/seal-thread.js';
 
 export interface SealedSource {
   /** What goes into the grant. */

@@ -1,7 +1,7 @@
 /** The tenant's part: a result is compared with what the rig's certificate names before anything of it is opened. */
 import type { webcrypto } from 'node:crypto';
-import { OutboardError } from '../core/errors.js';
 import { openFile } from '../certs/seal-thread.js';
+import { OutboardError } from '../core/errors.js';
 import { type Blob, digestOf, writeNewStream } from './blobs.js';
 
 /**

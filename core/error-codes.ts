@@ -57,6 +57,7 @@ export const ERRORS = {
     exit: NOPERM,
     advice: 'Publish a trust bundle that lists this kid, or sign with a listed key.',
   },
+  'envelope.retained': { exit: DATA, advice: 'Publish offers without the retain flag, and clear the retained one.' },
   'envelope.replayed': { exit: DATA, advice: 'Use a new jti for a new payload.' },
 
   'trust.signature': {
@@ -91,10 +92,6 @@ export const ERRORS = {
   'job.limit': { exit: DATA, advice: "Stay within the limit named, or have the rig's limits raised." },
   'chain.width': { exit: DATA, advice: 'Send a source whose channel count is that of every insert in the chain.' },
   'chain.insert': { exit: DATA, advice: 'Use each insert once in a chain.' },
-  'chain.crosstalk': {
-    exit: DATA,
-    advice: 'The chain cannot be kept apart from its neighbours at this gain. Lower it.',
-  },
   'interface.rate': { exit: DATA, advice: 'Send a source at a rate that the interface runs: nothing is resampled.' },
 
   'rig.busy': { exit: TEMPFAIL, advice: 'Offer the job again later, with a new jti.' },

@@ -2,7 +2,7 @@
  * One error type with stable codes. A code is part of the contract: dispatchers and scripts branch on it, people look it up in
  * docs/troubleshooting.md, where each one has an entry. What to do stands in `advice`.
  */
-import { type ErrorCode, ERRORS } from './error-codes.js';
+import { ERRORS, type ErrorCode } from './error-codes.js';
 
 export type { ErrorCode } from './error-codes.js';
 

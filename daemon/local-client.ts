@@ -7,7 +7,7 @@
 import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import type { z } from 'zod';
 import { Problem } from '../core/contract/primitives.js';
-import { type ErrorCode, ERRORS } from '../core/error-codes.js';
+import { ERRORS, type ErrorCode } from '../core/error-codes.js';
 import { OutboardError } from '../core/errors.js';
 
 export interface LocalClientOptions {

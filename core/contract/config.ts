@@ -1,7 +1,7 @@
 /** The configuration files: `rig.yaml`, `courier.yaml`, `client.yaml`. Paths are relative to the file that names them. */
 import { z } from 'zod';
-import { LocalName, PartyName, RateHz, RigId, TenantId } from './primitives.js';
 import { Recipient } from './grant.js';
+import { LocalName, PartyName, RateHz, RigId, TenantId } from './primitives.js';
 import { Roots } from './trust.js';
 
 const FilePath = z.string().min(1);

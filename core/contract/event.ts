@@ -1,5 +1,6 @@
 /** What the rig says about a job, signed, to the job's own dispatcher. */
 import { z } from 'zod';
+import { OutputEncoding } from './job.js';
 import {
   Digest,
   Frames,
@@ -12,7 +13,6 @@ import {
   SettingValue,
   Uuid,
 } from './primitives.js';
-import { OutputEncoding } from './job.js';
 
 /** One requested setting, what was sent and what the unit reports. */
 export const RecalledSetting = z.strictObject({

@@ -3,13 +3,16 @@
  * HTTP and JSON, so that `curl --unix-socket` works. Tokens travel as `application/jose`, blobs as `application/octet-stream`.
  */
 import { z } from 'zod';
+import { JOSE, JOSE_JSON } from './envelope.js';
 import { HealthPayload, StatePayload } from './health.js';
 import { CompactJws, Digest, Frames, PartyName, Problem, Seconds, Uuid } from './primitives.js';
-import { JOSE, JOSE_JSON } from './envelope.js';
 
 /** A long poll is answered after at most this long, empty if need be. */
 export const MAX_WAIT_SECONDS = 30;
 export const WaitQuery = z.strictObject({ wait: z.coerce.number().min(0).max(MAX_WAIT_SECONDS).default(0) });
+
+/** How an offer came: one that the broker retains would come again with every reconnect, and is refused. */
+export const OfferQuery = z.strictObject({ retained: z.stringbool().default(false) });
 
 /** 200 means committed: the token needs no second delivery, whatever the verdict. */
 export const Receipt = z.strictObject({
@@ -117,6 +120,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/offers',
     summary: 'An offer as it came in. 200 means committed or discarded for good.',
+    query: OfferQuery,
     body: { type: JOSE },
     answer: json(Receipt),
   },

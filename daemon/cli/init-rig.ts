@@ -7,9 +7,9 @@ import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
-  type PrivateJwk,
   generateSigningKey,
   generateWrappingKey,
+  type PrivateJwk,
   publicJwk,
   writePrivateJwk,
 } from '../../certs/keys.js';

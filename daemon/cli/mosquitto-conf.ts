@@ -4,8 +4,9 @@
  * A client is its certificate: the CN is both user name and client id, so that nobody can take over another one's session. What the
  * access list allows follows core/contract/topics.ts.
  */
-import { TOPIC_ROOT, TRUST_TOPIC } from '../../core/contract/topics.js';
+
 import { MAX_TOKEN_BYTES } from '../../core/contract/envelope.js';
+import { TOPIC_ROOT, TRUST_TOPIC } from '../../core/contract/topics.js';
 
 export interface MosquittoOptions {
   /** The folder as the broker's host will see it: mosquitto takes relative paths from its working directory. */

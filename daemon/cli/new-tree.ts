@@ -2,8 +2,9 @@
  * A folder that appears whole or not at all: it is built beside its place under a temporary name, synced, and renamed. Whatever stands
  * at its place already is left alone.
  */
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+
 import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { OutboardError } from '../../core/errors.js';
 

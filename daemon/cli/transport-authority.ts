@@ -2,8 +2,9 @@
  * The transport authority of a rig's folder: its sealed key, who got which certificate, which ones are revoked. X.509 is for TLS only;
  * who may say what is in the trust bundle.
  */
-import { z } from 'zod';
+
 import { Decrypter, Encrypter } from 'age-encryption';
+import { z } from 'zod';
 import {
   type CertificateAndKey,
   certificateFacts,

@@ -2,9 +2,10 @@
  * The next version of a trust bundle: who gets a key, who loses one, and the signatures of several people who each hold one root key.
  * No printing here.
  */
-import { z } from 'zod';
+
 import { parseDocument } from 'yaml';
-import { publicJwk, readPrivateJwk, thumbprint, type PrivateJwk } from '../../certs/keys.js';
+import { z } from 'zod';
+import { type PrivateJwk, publicJwk, readPrivateJwk, thumbprint } from '../../certs/keys.js';
 import { restoreTrust, signTrust, type TrustBundle } from '../../certs/trust-bundle.js';
 import { Ed25519Jwk, X25519Jwk } from '../../core/contract/primitives.js';
 import {

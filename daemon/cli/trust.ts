@@ -9,7 +9,7 @@ import { JOSE_JSON } from '../../core/contract/envelope.js';
 import { Receipt } from '../../core/contract/local-api.js';
 import type { Problem } from '../../core/contract/primitives.js';
 import { MAX_BUNDLE_LIFETIME_SECONDS, type TrustPayload } from '../../core/contract/trust.js';
-import { type ErrorCode, ERRORS } from '../../core/error-codes.js';
+import { ERRORS, type ErrorCode } from '../../core/error-codes.js';
 import { OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import { controlClient, type SocketOptions, withSocketOptions } from './control-client.js';

@@ -7,8 +7,8 @@
 import type { InboundMessage } from '../../client/inbound-window.js';
 import { TRUST_TOPIC, topics } from '../../core/contract/topics.js';
 import { backoffMs, delay } from '../../core/duration.js';
-import type { Logger } from '../log.js';
 import { problemOf } from '../local-client.js';
+import type { Logger } from '../log.js';
 import type { Inlet, RigApi } from './rig-api.js';
 
 export interface OfferCounters {

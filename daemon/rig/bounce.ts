@@ -92,9 +92,7 @@ export class Bounce {
     const both = AbortSignal.any([signal, ending.signal]);
     let reader: WavReader | undefined;
     try {
-      reader = await openWav(openFile(spool.sourcePath(source.digest), identity, { signal: both }), {
-        expect: source.format,
-      });
+      reader = await openWav(plaintext(spool.sourcePath(source.digest), identity, both), { expect: source.format });
       const prefetch = new PrefetchSource({
         reader,
         channels: plan.channels,
@@ -352,6 +350,21 @@ export class Bounce {
       startedAt,
       endedAt: nowSeconds(),
     };
+  }
+}
+
+/** The opened source. That the ciphertext is the granted one was shown by its digest; what fails now is how the tenant sealed it. */
+async function* plaintext(
+  path: string,
+  identity: webcrypto.CryptoKey,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* openFile(path, identity, { signal });
+  } catch (cause) {
+    if (isOutboardError(cause, 'seal.open', 'seal.header'))
+      throw new OutboardError('source.seal', cause.message, { cause });
+    throw cause;
   }
 }
 

@@ -62,8 +62,11 @@ export class Intake {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
   }
 
-  /** @throws OutboardError only where the same token may be sent again with hope (trust.missing, rig.disk-full, journal trouble). */
-  async offer(token: string | Uint8Array): Promise<Receipt> {
+  /**
+   * @param retained true when the broker keeps this offer for every later subscriber: it would come again with each reconnect
+   * @throws OutboardError only where the same token may be sent again with hope (trust.missing, rig.disk-full, journal trouble).
+   */
+  async offer(token: string | Uint8Array, retained = false): Promise<Receipt> {
     this.#count('offers');
     const { journal, trust, config } = this.#o;
     let verified: Verified<'job'>;
@@ -77,7 +80,10 @@ export class Intake {
     } catch (cause) {
       return this.#unverified(token, asOutboardError(cause));
     }
-    const receipt = await this.#inTurn(verified, await this.#prepareVerdict(verified));
+    const prepared = retained
+      ? new OutboardError('envelope.retained', 'the offer was published with the retain flag')
+      : await this.#prepareVerdict(verified);
+    const receipt = await this.#inTurn(verified, prepared);
     this.#count(`offers.${receipt.verdict}`);
     journal.outbox.notify();
     return receipt;

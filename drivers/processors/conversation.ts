@@ -8,7 +8,7 @@ import { LineFramer } from './framer.js';
 import type { LocalChange } from './processor-unit.js';
 import type { Profile } from './profile.js';
 import type { ErrorMeaning } from './profile-schema.js';
-import type { Link, LinkListener, LineTransport } from './transport.js';
+import type { LineTransport, Link, LinkListener } from './transport.js';
 
 /** `other`: the line is an answer to this question, but not one that may be believed (another value, another unit). */
 export type Verdict<T> = { kind: 'answer'; value: T } | { kind: 'other'; message: string };

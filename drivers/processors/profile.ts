@@ -10,9 +10,9 @@ import { LineCounter, parseDocument } from 'yaml';
 import { canonicalBytes } from '../../core/canonical.js';
 import type { Settings } from '../../core/contract/primitives.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
-import { checkCommands, checkSim, checkVectors } from './profile-checks.js';
 import { invalidProfile } from './invalid.js';
 import { compileParameter, indicesOf, type Parameter } from './parameter.js';
+import { checkCommands, checkSim, checkVectors } from './profile-checks.js';
 import { type ErrorMeaning, ProfileDocument } from './profile-schema.js';
 import { fullLine, profileState, settingKey } from './settings.js';
 

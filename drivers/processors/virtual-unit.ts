@@ -7,8 +7,8 @@ import type { SettingValue } from '../../core/contract/primitives.js';
 import { OutboardError } from '../../core/errors.js';
 import type { PathModifier } from './path-modifier.js';
 import type { Profile } from './profile.js';
-import type { Link, LinkListener, LineTransport } from './transport.js';
 import { SimulatedUnit } from './simulated-unit.js';
+import type { LineTransport, Link, LinkListener } from './transport.js';
 
 /** A fault in the answer to one command. `times` of them follow each other. */
 export type AnswerFault =

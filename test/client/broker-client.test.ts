@@ -102,6 +102,7 @@ describe('the broker client', () => {
       ['first', 'second'],
     );
     for (const { done } of again.messages) done();
+    await again.client.ready();
     await again.client.publish('out', 'y', { qos: 1, retain: false }); // behind the acknowledgements
     await again.client.stop();
 

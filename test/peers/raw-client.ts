@@ -12,7 +12,16 @@ async function connected(stack: Stack, role: 'dispatcher' | 'monitor'): Promise<
   const tls = join(stack.dir, role, 'tls');
   const [ca, cert, key] = await Promise.all(['ca.pem', 'cert.pem', 'key.pem'].map((name) => readFile(join(tls, name))));
   const name = stack.init.names[role];
-  const options = { protocolVersion: 5, clientId: name, username: name, clean: true, reconnectPeriod: 0, ca, cert, key };
+  const options = {
+    protocolVersion: 5,
+    clientId: name,
+    username: name,
+    clean: true,
+    reconnectPeriod: 0,
+    ca,
+    cert,
+    key,
+  };
   return await connectAsync(stack.init.urls.broker, options as never);
 }
 

@@ -6,6 +6,7 @@ import {
   BroadcastQuery,
   Digest,
   LinkReport,
+  OfferQuery,
   PublishedBody,
   type Receipt,
   TransferReport,
@@ -44,7 +45,10 @@ export function courierRoutes(app: FastifyInstance, api: CourierApi): void {
   const wait = (query: unknown) => parse(WaitQuery, query).wait * 1000;
   const digestOf = (params: unknown) => parse(Digest, (params as { digest: string }).digest);
 
-  app.post('/offers', async (request) => await intake.offer(request.body as string));
+  app.post(
+    '/offers',
+    async (request) => await intake.offer(request.body as string, parse(OfferQuery, request.query).retained),
+  );
   app.post('/control', async (request) => await intake.control(request.body as string));
   app.post('/trust', async (request) => await applyTrust(trust, request.body as string));
 
