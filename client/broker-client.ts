@@ -173,7 +173,7 @@ export class BrokerClient {
         tls,
         will: options.will,
         handler: options.handler,
-        inboundWindow: options.inboundWindow ?? 64,
+        inboundWindow: options.inboundWindow ?? 1024,
         outboundWindow: options.outboundWindow ?? 32,
         keepaliveSeconds: options.keepaliveSeconds ?? 30,
         connectTimeoutMs: options.connectTimeoutMs ?? 15_000,

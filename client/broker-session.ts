@@ -41,6 +41,11 @@ const WRONG_VERSION = [1, 132];
 const MAX_PACKET_BYTES = 128 * 1024;
 const DISCONNECT_MS = 3000;
 const HOLD_MS = 5000;
+/**
+ * Less than the window holds: mosquitto 2.0.11 was seen to send 99 messages at a Receive Maximum of 64, and a full window
+ * pauses reading, the broker's PUBACKs for what we publish included.
+ */
+const RECEIVE_MAXIMUM = 64;
 
 export class BrokerSession {
   readonly protocol: MqttProtocol;
@@ -249,7 +254,7 @@ function clientOptions(options: SessionOptions, version: 4 | 5): IClientOptions 
       ? {
           properties: {
             sessionExpiryInterval: options.sessionExpirySeconds,
-            receiveMaximum: options.inboundWindow,
+            receiveMaximum: Math.min(RECEIVE_MAXIMUM, options.inboundWindow),
             maximumPacketSize: MAX_PACKET_BYTES,
           },
         }

@@ -14,7 +14,7 @@ import type { Inlet, RigApi } from './rig-api.js';
 export interface OfferCounters {
   /** Answered by the rig. */
   forwarded: number;
-  /** Retained offers or controls: nobody may leave one lying around for whoever connects next. */
+  /** Retained offers (the rig refuses them, so that their dispatcher hears of it) and controls (discarded here). */
   retained: number;
   /** Refused by the rig with 4xx. */
   refused: number;
@@ -56,9 +56,10 @@ export class Offers {
     const inlet = this.#inlets.get(message.topic);
     if (!inlet || message.payload.length === 0) return; // an empty one only clears what was retained
     if (message.retain && inlet !== 'trust') {
+      // Nobody may leave one lying around: it would come again with each connect.
       this.counters.retained += 1;
-      this.#logger.warn({ topic: message.topic, count: this.counters.retained }, 'a retained message is discarded');
-      return;
+      this.#logger.warn({ topic: message.topic, count: this.counters.retained }, 'a retained message is refused');
+      if (inlet === 'control') return;
     }
     const begun = performance.now();
     const answeredBefore = this.#answered;
@@ -82,7 +83,7 @@ export class Offers {
   async #submit(inlet: Inlet, message: InboundMessage, signal: AbortSignal): Promise<'taken' | 'failed' | 'gone'> {
     let status: number;
     try {
-      const answer = await this.#rig.submit(inlet, message.payload, signal);
+      const answer = await this.#rig.submit(inlet, message.payload, message.retain, signal);
       status = answer.status;
       if (status >= 400) {
         const problem = problemOf(answer);

@@ -31,10 +31,11 @@ export class RigApi {
     this.#submissions = new LocalClient({ socketPath, timeoutMs: SUBMIT_MS, maxSockets: SUBMIT_SOCKETS });
   }
 
-  /** Hands over a token as it came in. @throws OutboardError rig.unreachable */
-  submit(inlet: Inlet, token: Uint8Array, signal: AbortSignal): Promise<Answer> {
+  /** Hands over a token as it came in; a retained offer is said to be one. @throws OutboardError rig.unreachable */
+  submit(inlet: Inlet, token: Uint8Array, retained: boolean, signal: AbortSignal): Promise<Answer> {
     const type = inlet === 'trust' ? JOSE_JSON : JOSE;
-    return this.#submissions.exchange('POST', `/${inlet}`, { type, content: token }, { signal });
+    const query = inlet === 'offers' && retained ? { retained: 'true' } : undefined;
+    return this.#submissions.exchange('POST', `/${inlet}`, { type, content: token }, { query, signal });
   }
 
   async outbox(waitSeconds: number, signal: AbortSignal): Promise<OutboxItem[]> {

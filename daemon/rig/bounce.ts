@@ -145,11 +145,12 @@ export class Bounce {
       processor: hop.processor,
       settings: this.#complete(hop.processor, hop.settings),
     }));
+    // Before the recall: the settings that this tenant wishes could mute what the last one left.
+    await this.#flushForTenant(prepared, engine, signal);
     this.#c.progress(job, 'recalling', 0);
     const recalled = await rack.recall(chain);
     this.#verifyRecall(plan, recalled);
     signal.throwIfAborted();
-    await this.#flushForTenant(plan, engine, signal);
     await this.#authority(job);
     signal.throwIfAborted();
     const attempt = job.attempt + 1;
@@ -255,22 +256,26 @@ export class Bounce {
   }
 
   /** What an insert remembers of another tenant is played out and heard to be gone before this tenant's first sample. */
-  async #flushForTenant(plan: JobPlan, engine: Engine, signal: AbortSignal): Promise<void> {
+  async #flushForTenant({ job, plan }: PreparedBounce, engine: Engine, signal: AbortSignal): Promise<void> {
     const { journal } = this.#c;
     for (const hop of plan.hops) {
       if (hop.memorySeconds === 0 || journal.insertTenant(hop.insert) === plan.tenant) continue;
+      this.#c.progress(job, 'flushing', 0);
       await this.flush(hop.insert, engine, signal);
     }
   }
 
   /**
-   * Plays silence for as long as the insert remembers, then listens, and notes the insert as quiet.
+   * Plays silence for as long as the insert remembers, then listens, and notes the insert as quiet. Its processors are in their safe
+   * state meanwhile, so that no mute and no low level hides what is still there.
    *
    * @throws OutboardError insert.noisy
    */
   async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
     const { config, journal, log } = this.#c;
     const { sends, returns, memorySeconds } = config.inserts[insert]!;
+    await this.#makeSafe(insert);
+    signal.throwIfAborted();
     let heard: number[] = [];
     for (let attempt = 0; attempt < FLUSH_TRIES; attempt++) {
       const report = await engine.flush({
@@ -296,6 +301,22 @@ export class Bounce {
     throw new OutboardError('insert.noisy', `the return of ${insert} stays at ${Math.max(...heard).toFixed(1)} dBFS`, {
       details: { insert, rmsDbfs: heard, limitDbfs: config.isolation.quietDbfs },
     });
+  }
+
+  /** A unit that does not answer must not keep technicians out; a job fails at its recall. */
+  async #makeSafe(insert: string): Promise<void> {
+    const { config, rack, log } = this.#c;
+    for (const [name, processor] of Object.entries(config.processors)) {
+      if (processor.insert !== insert) continue;
+      try {
+        await rack.unit(name).safe();
+      } catch (cause) {
+        log.warn(
+          { processor: name, err: cause },
+          'an insert is flushed although its processor is not in its safe state',
+        );
+      }
+    }
   }
 
   #certificate(

@@ -41,6 +41,7 @@ export class Broadcast {
   }
 
   async start(): Promise<void> {
+    this.#waiters.begin();
     this.#interval = setInterval(() => this.#queue(), STATE_INTERVAL_SECONDS * 1000);
     this.#queue();
     await this.#saying;
@@ -51,7 +52,7 @@ export class Broadcast {
     clearTimeout(this.#settling);
     this.#queue();
     await this.#saying;
-    this.#waiters.wake();
+    this.#waiters.end();
   }
 
   /** The health of this moment. */
@@ -97,7 +98,8 @@ export class Broadcast {
   /** The newest documents, once their number is above `after`. */
   async take(after: number, waitMs: number, signal: AbortSignal): Promise<Said> {
     const until = performance.now() + waitMs;
-    while ((!this.#said || this.#said.seq <= after) && performance.now() < until && !signal.aborted)
+    const news = () => this.#said !== undefined && this.#said.seq > after;
+    while (!news() && performance.now() < until && !signal.aborted && !this.#waiters.ended)
       await this.#waiters.wait(until - performance.now(), signal);
     await this.#saying;
     return this.#said!;

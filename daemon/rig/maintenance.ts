@@ -24,6 +24,8 @@ export interface MaintenanceOptions {
   drain(signal: AbortSignal): Promise<void>;
   /** Mutes, recalls the safe state and verifies it. Rejects when a unit cannot be made safe. */
   makeSafe(): Promise<void>;
+  /** What the rig is when a session is over: without its interface it is not ready. */
+  modeAfter(): 'ready' | 'faulted';
 }
 
 export class Maintenance {
@@ -100,7 +102,8 @@ export class Maintenance {
     clearTimeout(session.timer);
     session.abort.abort(new OutboardError('take.aborted', why));
     try {
-      await this.#o.makeSafe();
+      // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
+      if (mode.mode !== 'draining') await this.#o.makeSafe();
     } catch (cause) {
       const error = asOutboardError(cause);
       mode.fault(error);
@@ -110,7 +113,7 @@ export class Maintenance {
     }
     this.#session = undefined;
     journal.db.commit('maintenance.over', () => journal.audit.append('maintenance.over', { why }));
-    mode.set('ready');
+    mode.set(this.#o.modeAfter());
   }
 
   stop(): void {

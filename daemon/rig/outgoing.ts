@@ -30,6 +30,7 @@ export class Outgoing {
   }
 
   start(): void {
+    this.#waiters.begin();
     this.#journal.outbox.onChange(() => this.#waiters.wake());
     this.#journal.jobs.onChange((job) => {
       if (['rolling', 'ready', 'accepted'].includes(job.state)) return;
@@ -39,7 +40,7 @@ export class Outgoing {
   }
 
   stop(): void {
-    this.#waiters.wake();
+    this.#waiters.end();
   }
 
   /** The last word of a running job, for `outboard status`. */
@@ -74,7 +75,7 @@ export class Outgoing {
     for (;;) {
       const items = await this.#collect();
       const left = until - performance.now();
-      if (items.length > 0 || left <= 0 || signal.aborted) return items;
+      if (items.length > 0 || left <= 0 || signal.aborted || this.#waiters.ended) return items;
       const nextDue = this.#journal.outbox.nextDueAt();
       const dueInMs = nextDue === null ? left : Math.max(200, (nextDue - nowSeconds()) * 1000);
       await this.#waiters.wait(Math.min(left, dueInMs), signal);

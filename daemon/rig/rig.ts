@@ -168,6 +168,7 @@ export class Rig {
       log,
       drain: (signal) => this.#drain(signal),
       makeSafe: () => this.#makeSafe(),
+      modeAfter: () => (keeper.held ? 'ready' : 'faulted'),
     });
     this.#upkeep = new Upkeep({ journal, spool, trust, stateDir: options.stateDir, log });
   }
@@ -328,8 +329,10 @@ export class Rig {
   async #drain(signal: AbortSignal): Promise<void> {
     await this.#scheduler.drained(signal);
     const engine = await this.#keeper.engineAt(this.#o.config.interface.rates[0]!);
+    // What nobody knows counts as somebody's.
     for (const [name, insert] of Object.entries(this.#o.config.inserts))
-      if (insert.memorySeconds > 0 && this.#journal.insertTenant(name)) await this.#bounce.flush(name, engine, signal);
+      if (insert.memorySeconds > 0 && this.#journal.insertTenant(name) !== '')
+        await this.#bounce.flush(name, engine, signal);
   }
 
   async #makeSafe(): Promise<void> {
@@ -344,7 +347,7 @@ export class Rig {
   }
 
   #interfaceBack(): void {
-    if (this.#mode.mode === 'faulted') this.#mode.set('ready');
+    if (this.#mode.mode === 'faulted') this.#mode.set(this.#maintenance.session ? 'maintenance' : 'ready');
   }
 
   #heardLink(report: LinkReport): void {

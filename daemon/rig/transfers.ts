@@ -37,11 +37,12 @@ export class Transfers {
   }
 
   start(): void {
+    this.#waiters.begin();
     this.#journal.jobs.onChange(() => this.#waiters.wake());
   }
 
   stop(): void {
-    this.#waiters.wake();
+    this.#waiters.end();
   }
 
   /** Sources of accepted jobs, oldest first, without those whose next try is not due. */
@@ -78,7 +79,7 @@ export class Transfers {
     for (;;) {
       const items = await look();
       const left = until - performance.now();
-      if (items.length > 0 || left <= 0 || signal.aborted) return items;
+      if (items.length > 0 || left <= 0 || signal.aborted || this.#waiters.ended) return items;
       const soonest = Math.min(
         ...[...this.#patience.values()].map((entry) => entry.retryAt - performance.now()).filter((ms) => ms > 0),
       );

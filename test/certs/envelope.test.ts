@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { authenticatedSender, type EnvelopePurpose, verifyEnvelope, type VerifyOptions } from '../../certs/envelope.js';
+import {
+  authenticatedSender,
+  type EnvelopePurpose,
+  signEnvelope,
+  type VerifyOptions,
+  verifyEnvelope,
+} from '../../certs/envelope.js';
 import { loadSigner } from '../../certs/keys.js';
-import { signEnvelope } from '../../certs/envelope.js';
 import type { ErrorCode } from '../../core/error-codes.js';
 import { OutboardError } from '../../core/errors.js';
 import {

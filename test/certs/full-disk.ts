@@ -1,8 +1,8 @@
 /** Seals more than the small disk at argv[2] holds, and prints the error's code. Run in a mount namespace by seal-thread.test.ts. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { generateSourceIdentity } from '../../certs/sealing.js';
 import { sealToFile } from '../../certs/seal-thread.js';
+import { generateSourceIdentity } from '../../certs/sealing.js';
 import { asOutboardError } from '../../core/errors.js';
 
 const path = join(process.argv[2]!, 'full.age');

@@ -1,8 +1,8 @@
 /** Somebody else's implementation: tokens and bundles made with node:crypto alone, so that ours is not tested against itself. */
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import type { Role, Roots, TrustKey, TrustPayload } from '../../core/contract/trust.js';
 import { type TrustBundle, verifyTrust } from '../../certs/trust-bundle.js';
+import type { Role, Roots, TrustKey, TrustPayload } from '../../core/contract/trust.js';
 
 export const NOW = 1_800_000_000;
 export const DAY = 24 * 3600;

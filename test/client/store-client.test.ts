@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { downloadFile, uploadFile } from '../../client/blobs.js';
 import { StoreClient } from '../../client/store-client.js';
-import { makePki, type Pki } from '../peers/pki.js';
 import { freePort } from '../peers/mosquitto.js';
+import { makePki, type Pki } from '../peers/pki.js';
 import { type Fault, type StorePeer, startStore } from '../peers/store.js';
 
 const blob = randomBytes(300_000);

@@ -6,8 +6,8 @@ import { generateSigningKey, generateWrappingKey, loadSigner } from '../../certs
 import { identityFromRaw } from '../../certs/sealing.js';
 import type { SealedSource } from '../../client/source.js';
 import { canonicalBytes } from '../../core/canonical.js';
-import type { ErrorCode } from '../../core/error-codes.js';
 import type { Source, SourceFormat } from '../../core/contract/index.js';
+import type { ErrorCode } from '../../core/error-codes.js';
 import { nowSeconds } from '../../core/units.js';
 import { Forger, type GrantParts, type OfferParts } from '../peers/forgery.js';
 import { link, offerJob, settle, storedSource } from '../peers/jobs.js';
@@ -30,6 +30,8 @@ describe('offers that are wrong', { timeout: 300_000 }, () => {
     sealed = await storedSource(suite, stack, VOICE);
     forger = new Forger(stack, sealed);
     client = await RawDispatcher.connect(stack);
+    // Nobody here offers twice: until the courier has subscribed, the broker keeps nothing for it.
+    await until(async () => (await stack.status()).link?.broker === 'connected');
   });
   after(async () => {
     await client.close();

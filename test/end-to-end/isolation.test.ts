@@ -86,7 +86,9 @@ describe('what an insert remembers, and what leaks', { timeout: 180_000 }, () =>
       onIndeterminate: (error) => assert.fail(error),
     });
     journal.open(await readFile(join(stack.dir, 'rig/keys/journal.key')));
-    const rows = journal.db.all<{ detail: string }>("SELECT detail FROM audit WHERE kind = 'insert.flushed' ORDER BY seq");
+    const rows = journal.db.all<{ detail: string }>(
+      "SELECT detail FROM audit WHERE kind = 'insert.flushed' ORDER BY seq",
+    );
     journal.close();
     return rows.map((row) => JSON.parse(row.detail) as { insert: string });
   }
@@ -221,11 +223,17 @@ describe('takes of two tenants at once', { timeout: 240_000 }, () => {
   });
 
   it('always within one tenant; and there the leak is really heard, at its level', async () => {
-    const { overlap, other, takes } = await together({ tenant: ALICE, insert: 'a' }, { tenant: ALICE, insert: 'leaks' });
+    const { overlap, other, takes } = await together(
+      { tenant: ALICE, insert: 'a' },
+      { tenant: ALICE, insert: 'leaks' },
+    );
     assert.ok(overlap > RATE / 2, `${overlap} frames overlap`);
     // Both began with the stream running: the part in which the tone played is heard 40 dB lower.
     const [from, first] = [streamOf(other).from, streamOf(takes[0]!)];
-    const heard = other.samples.subarray(Math.max(0, first.from - from) + 100, Math.min(first.to - from, RATE * 1.5) - 100);
+    const heard = other.samples.subarray(
+      Math.max(0, first.from - from) + 100,
+      Math.min(first.to - from, RATE * 1.5) - 100,
+    );
     assert.ok(Math.abs(rmsDbfs(heard) + 60) < 0.05, `the leak is at ${rmsDbfs(heard)} dBFS`);
   });
 

@@ -1,8 +1,7 @@
 /** Tokens that the client library refuses to make: every part of an offer and of its grant can be made otherwise, and is really signed. */
 import { randomUUID } from 'node:crypto';
 import { CompactSign } from 'jose';
-import type { Signer } from '../../certs/keys.js';
-import type { PublicJwk } from '../../certs/keys.js';
+import type { PublicJwk, Signer } from '../../certs/keys.js';
 import { type KeyBinding, wrapSourceKey } from '../../certs/source-key.js';
 import type { SealedSource } from '../../client/source.js';
 import { canonicalBytes } from '../../core/canonical.js';

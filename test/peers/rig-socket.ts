@@ -10,6 +10,8 @@ export interface Submission {
   inlet: 'offers' | 'control' | 'trust';
   type: string;
   token: string;
+  /** What the courier says of the offer. */
+  retained: boolean;
 }
 
 export class RigSocketPeer {
@@ -119,7 +121,8 @@ export class RigSocketPeer {
     if (first === 'blobs') return await this.#blob(method, second ?? '', request, response);
     if (method === 'POST') {
       const body = Buffer.concat(await request.toArray());
-      return await this.#posted(first, second, body, request.headers['content-type'] ?? '', response);
+      const retained = url.searchParams.get('retained') === 'true';
+      return await this.#posted(first, second, body, request.headers['content-type'] ?? '', retained, response);
     }
     if (first === 'outbox') {
       await this.#poll(() => this.outbox.size > 0, wait, response);
@@ -145,7 +148,14 @@ export class RigSocketPeer {
     reply(response, 404, problem('blob.unexpected'));
   }
 
-  async #posted(first: string, second: string | undefined, body: Buffer, type: string, response: ServerResponse) {
+  async #posted(
+    first: string,
+    second: string | undefined,
+    body: Buffer,
+    type: string,
+    retained: boolean,
+    response: ServerResponse,
+  ) {
     if (first === 'outbox' && second === 'published') {
       if (this.failNextPublished) {
         this.failNextPublished = false;
@@ -166,7 +176,7 @@ export class RigSocketPeer {
       this.links.push(JSON.parse(body.toString()) as LinkReport);
       response.writeHead(204).end();
     } else if (first === 'offers' || first === 'control' || first === 'trust') {
-      const submission: Submission = { inlet: first, type, token: body.toString() };
+      const submission: Submission = { inlet: first, type, token: body.toString(), retained };
       const { status, body: answer } = await this.answer(submission);
       this.submissions.push(submission);
       reply(response, status, answer ?? problem('envelope.malformed'));

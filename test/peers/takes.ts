@@ -55,7 +55,10 @@ export async function take(
 
 /** Inserts with as many channels as `width` says, one after the other, each with its path and what the configuration says of it. */
 export function insertsOf(
-  specs: Record<string, { width: 1 | 2; path?: Partial<NonNullable<Inserts[string]['path']>> } & Partial<Inserts[string]>>,
+  specs: Record<
+    string,
+    Partial<Omit<Inserts[string], 'path'>> & { width: 1 | 2; path?: Partial<NonNullable<Inserts[string]['path']>> }
+  >,
 ): { inserts: Inserts; channels: number } {
   const inserts: Inserts = {};
   let channels = 0;

@@ -4,11 +4,11 @@ import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { CheckReport, type CheckRow } from '../../../daemon/cli/checks/report.js';
+import { nowSeconds } from '../../../core/units.js';
 import { checkClient } from '../../../daemon/cli/checks/client.js';
 import { checkCourier } from '../../../daemon/cli/checks/courier.js';
+import { CheckReport, type CheckRow } from '../../../daemon/cli/checks/report.js';
 import { checkRig } from '../../../daemon/cli/checks/rig.js';
-import { nowSeconds } from '../../../core/units.js';
 import { initRig } from '../../../daemon/cli/init-rig.js';
 import { lastObject, outboard } from './run-cli.js';
 

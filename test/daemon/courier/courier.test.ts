@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import type { Courier } from '../../../daemon/courier/courier.js';
 import type { OutboxItem } from '../../../core/contract/local-api.js';
-import { Outside } from '../../peers/outside.js';
+import type { Courier } from '../../../daemon/courier/courier.js';
 import { startAedes } from '../../peers/aedes.js';
+import { Outside } from '../../peers/outside.js';
 import type { Fault } from '../../peers/store.js';
 import { DISPATCHER, eventually, makeSite, RIG, type Site } from './site.js';
 
@@ -95,17 +95,36 @@ describe('the courier', () => {
       await eventually(() => courier.counters.refused === 1 && courier.counters.forwarded === 1);
     });
 
-    it('does not hand over a retained offer, live or from the past, and forgets it', async () => {
+    it('says of a retained offer that it is one, live and from the past', async () => {
       await site.outside.publish(OFFER, token('retained'), { retain: true });
+      await eventually(() => courier.counters.forwarded === 1);
       await courier.stop();
       courier = site.newCourier();
       await courier.start();
+      await eventually(() => courier.counters.forwarded === 1);
       await site.outside.publish(OFFER, token('a good one'));
-      const handedOver = () => site.rig.submissions.map(({ token: text }) => text);
-      await site.rig.until(() => handedOver().includes(token('a good one')));
-      assert.ok(!handedOver().includes(token('retained')));
-      await eventually(() => courier.counters.retained >= 1);
+      await eventually(() => courier.counters.forwarded === 2);
+      assert.deepEqual(
+        site.rig.submissions.map(({ token: text, retained }) => [text, retained]),
+        [
+          [token('retained'), true],
+          [token('retained'), true],
+          [token('a good one'), false],
+        ],
+      );
+      assert.equal(courier.counters.retained, 1);
       await site.outside.publish(OFFER, '', { retain: true });
+    });
+
+    it('discards a retained cancel, which would come again with each connect', async () => {
+      await site.outside.publish(CONTROL, token('cancel for ever'), { retain: true });
+      await site.outside.publish(OFFER, token('a good one'));
+      await eventually(() => courier.counters.forwarded === 1 && courier.counters.retained === 1);
+      assert.deepEqual(
+        site.rig.submissions.map(({ token: text }) => text),
+        [token('a good one')],
+      );
+      await site.outside.publish(CONTROL, '', { retain: true });
     });
 
     it('loses none of a burst that comes faster than the rig answers, and keeps its connection', async () => {

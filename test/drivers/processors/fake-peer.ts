@@ -2,7 +2,7 @@
  * A hand-written unit at the other end of a wire, for the protocol of the matrix profile: it shares no code with the driver, answers from a small
  * table of its own, and a test decides what goes wrong.
  */
-import type { Link, LinkListener, LineTransport } from '../../../drivers/processors/transport.js';
+import type { LineTransport, Link, LinkListener } from '../../../drivers/processors/transport.js';
 
 /** What the peer does with a command: lines to say (each gets CR LF), or 'close', or 'hang' for a write that never ends. */
 export type Script = (command: string) => string[] | 'close' | 'hang' | 'write-error' | undefined;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { createHash } from 'node:crypto';
 import { canonicalBytes } from '../../../core/canonical.js';
 import { isOutboardError } from '../../../core/errors.js';
 import { compileProfile, loadProfiles, parseProfile } from '../../../drivers/processors/profile.js';

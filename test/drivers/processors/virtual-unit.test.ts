@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { isOutboardError } from '../../../core/errors.js';
 import type { PathModifier } from '../../../drivers/processors/path-modifier.js';
-import { loadProfiles, parseProfile, type Profile } from '../../../drivers/processors/profile.js';
 import type { UnitState } from '../../../drivers/processors/processor-unit.js';
+import { loadProfiles, type Profile, parseProfile } from '../../../drivers/processors/profile.js';
+import { createUnit } from '../../../drivers/processors/unit.js';
 import {
   type AnswerFault,
   createVirtualTransport,
   type VirtualTransport,
 } from '../../../drivers/processors/virtual-unit.js';
-import { createUnit } from '../../../drivers/processors/unit.js';
 import { MATRIX } from './matrix-profile.js';
 
 const profiles = await loadProfiles();
