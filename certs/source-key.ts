@@ -72,6 +72,17 @@ export function wrappedToKid(jwe: string): string {
 }
 
 /**
+ * The wrapping key that a JWE asks for, of the keys that a rig holds: the present one, and those before it while grants for them are open.
+ *
+ * @throws OutboardError grant.key
+ */
+export function wrappingKeyFor(jwe: string, keys: ReadonlyMap<string, webcrypto.CryptoKey>): webcrypto.CryptoKey {
+  const key = keys.get(wrappedToKid(jwe));
+  if (!key) throw new OutboardError('grant.key', "the key is not wrapped to this rig's wrapping key");
+  return key;
+}
+
+/**
  * Unwraps a source's identity. The secret goes from bytes, which are zeroed, into a key that cannot be exported; it is no string at
  * any time. The result opens the source (`openFile`), also in a worker.
  *

@@ -28,14 +28,32 @@ export class OutboardError extends Error {
     return ERRORS[this.code].exit;
   }
 
-  toJSON(): { code: ErrorCode; message: string; advice: string; details?: Readonly<Record<string, unknown>> } {
+  /** As it is told: what JSON has no word for (infinities, half of a surrogate pair) is spelled out, so that a refusal can always be signed. */
+  toJSON(): { code: ErrorCode; message: string; advice: string; details?: Record<string, unknown> } {
+    const details = sayable(this.details) as Record<string, unknown>;
     return {
       code: this.code,
-      message: this.message,
+      message: wellFormed(this.message).slice(0, MAX_MESSAGE),
       advice: this.advice,
-      ...(Object.keys(this.details).length > 0 ? { details: this.details } : {}),
+      ...(Object.keys(details).length > 0 ? { details } : {}),
     };
   }
+}
+
+const MAX_MESSAGE = 1000;
+const MAX_DETAILS = 4096;
+
+function sayable(details: Readonly<Record<string, unknown>>): unknown {
+  const text = JSON.stringify(details, (_key, value) => {
+    if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+    if (typeof value === 'bigint') return String(value);
+    return typeof value === 'string' ? wellFormed(value) : value;
+  });
+  return text.length <= MAX_DETAILS ? JSON.parse(text) : { note: 'the particulars are too long to be told' };
+}
+
+function wellFormed(text: string): string {
+  return new TextDecoder().decode(new TextEncoder().encode(text));
 }
 
 /** True for an OutboardError with one of the codes (or any, when none is named). */

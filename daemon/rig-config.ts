@@ -54,6 +54,15 @@ function checkInserts(config: RigConfig, fault: Fault): void {
 }
 
 function checkProcessors(config: RigConfig, fault: Fault): void {
+  const holder = new Map<string, string>();
+  for (const [name, { insert }] of Object.entries(config.processors)) {
+    if (insert === undefined) continue;
+    const other = holder.get(insert);
+    // Of two on one insert, the one that a job does not name would keep the settings of the job before.
+    if (other !== undefined)
+      fault(['processors', name, 'insert'], `the insert ${insert} already has the processor ${other}`);
+    holder.set(insert, name);
+  }
   for (const [name, processor] of Object.entries(config.processors)) {
     if (processor.insert !== undefined && !Object.hasOwn(config.inserts, processor.insert))
       fault(['processors', name, 'insert'], `there is no insert ${processor.insert}`);

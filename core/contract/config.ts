@@ -110,7 +110,12 @@ export const RigConfig = z.strictObject({
   production: z.boolean().default(false),
   stateDir: FilePath,
   sockets: z.strictObject({ courier: FilePath, control: FilePath }),
-  keys: z.strictObject({ signing: FilePath, wrapping: FilePath }),
+  keys: z.strictObject({
+    signing: FilePath,
+    wrapping: z
+      .union([FilePath, z.array(FilePath).min(1).max(4)])
+      .meta({ description: 'the present key; after a rotation also the one before, while grants for it are open' }),
+  }),
   journal: z.strictObject({ keyFile: FilePath.optional() }).default({}),
   trust: z.strictObject({ bundle: FilePath.optional(), roots: Roots }),
   clock: z.strictObject({ sync: z.enum(['timesyncd', 'unchecked']) }),

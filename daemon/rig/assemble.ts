@@ -3,7 +3,7 @@ import type { webcrypto } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { importJWK } from 'jose';
-import { loadSigner, readPrivateJwk } from '../../certs/keys.js';
+import { loadSigner, readPrivateJwk, thumbprint } from '../../certs/keys.js';
 import { OutboardError } from '../../core/errors.js';
 import { createVirtualInterface } from '../../drivers/audio/virtual.js';
 import { VirtualAnalog } from '../../drivers/audio/virtual-analog.js';
@@ -31,7 +31,6 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
   const { config, resolve } = loaded;
   const { log } = around;
   const signingJwk = await readPrivateJwk(resolve(config.keys.signing), 'Ed25519');
-  const wrappingJwk = await readPrivateJwk(resolve(config.keys.wrapping), 'X25519');
   const profiles = await loadProfiles();
   for (const [name, processor] of Object.entries(config.processors))
     if (!profiles.has(processor.profile))
@@ -45,7 +44,7 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
     config,
     stateDir: resolve(config.stateDir),
     journalKey: await journalKey(loaded, around.credentialsDirectory),
-    wrappingKey: (await importJWK({ ...wrappingJwk, ext: false }, 'ECDH-ES+A256KW')) as webcrypto.CryptoKey,
+    wrappingKeys: await wrappingKeys([config.keys.wrapping].flat().map(resolve)),
     signer: await loadSigner(config.rig, signingJwk),
     initialTrust: config.trust.bundle ? await readFile(resolve(config.trust.bundle), 'utf8').catch(() => null) : null,
     audio: createVirtualInterface(config.interface, analog),
@@ -63,6 +62,15 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
     log,
     onIndeterminate: around.onIndeterminate,
   };
+}
+
+async function wrappingKeys(files: readonly string[]): Promise<Map<string, webcrypto.CryptoKey>> {
+  const keys = new Map<string, webcrypto.CryptoKey>();
+  for (const file of files) {
+    const jwk = await readPrivateJwk(file, 'X25519');
+    keys.set(await thumbprint(jwk), (await importJWK({ ...jwk, ext: false }, 'ECDH-ES+A256KW')) as webcrypto.CryptoKey);
+  }
+  return keys;
 }
 
 function listener(fd: number | undefined, path: string): { fd: number } | { path: string } {

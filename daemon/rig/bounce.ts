@@ -2,13 +2,13 @@
  * One attempt of one job: open, recall, roll, read back, seal. It knows no queue: the scheduler says when, the journal says what counts.
  * `prepare` runs ahead of time, so that the analog gear never waits for keys, files or threads.
  */
-import { createHash, type webcrypto } from 'node:crypto';
+import type { webcrypto } from 'node:crypto';
 import { type Verified, verifyEnvelope } from '../../certs/envelope.js';
 import { openFile, type SealWriter, sealToFile } from '../../certs/seal-thread.js';
-import { unwrapSourceKey } from '../../certs/source-key.js';
-import type { Certificate, RecalledProcessor, RecalledSetting, RigConfig } from '../../core/contract/index.js';
+import { unwrapSourceKey, wrappingKeyFor } from '../../certs/source-key.js';
+import type { RecalledSetting, RigConfig } from '../../core/contract/index.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
-import { nowSeconds, ratioToDb } from '../../core/units.js';
+import { nowSeconds } from '../../core/units.js';
 import { openWav, type WavReader } from '../../drivers/audio/wav-reader.js';
 import { encodeFrames, wavHeader, wavTrailer } from '../../drivers/audio/wav-writer.js';
 import type { Profile } from '../../drivers/processors/profile.js';
@@ -18,20 +18,18 @@ import type { Engine } from './engine/engine.js';
 import { PrefetchSource } from './engine/prefetch-source.js';
 import { BufferedSink } from './engine/sample-sink.js';
 import type { Take, TakeReport } from './engine/spec.js';
+import type { InsertMemory } from './insert-memory.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import type { JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
 import type { Rack } from './rack.js';
 import type { Spool } from './spool.js';
+import { certificateOf, resultShape } from './take-certificate.js';
 import type { TrustStore } from './trust-store.js';
 
-/** How long the returns are listened to after a flush. */
-const LISTEN_SECONDS = 0.2;
-const FLUSH_TRIES = 3;
 /** Read ahead before the engine, and what may wait behind it, in seconds of sound at most. */
 const BUFFER_SECONDS = 3;
 const ENCODING_BITS = { pcm16: 16, pcm24: 24, pcm32: 32, float32: 'float', float64: 'float' } as const;
-const LOUDNESS_DEFINITION = 'loudness.bs1770-5/1';
 
 export interface BounceContext {
   config: RigConfig;
@@ -40,7 +38,8 @@ export interface BounceContext {
   trust: TrustStore;
   profiles: ReadonlyMap<string, Profile>;
   rack: Rack;
-  wrappingKey: webcrypto.CryptoKey;
+  memory: InsertMemory;
+  wrappingKeys: ReadonlyMap<string, webcrypto.CryptoKey>;
   log: Logger;
   progress(job: JobRow, phase: string, percent: number): void;
 }
@@ -55,6 +54,14 @@ export interface PreparedBounce {
   /** Reads past the last frame: what the file says of itself behind its data counts too. @throws OutboardError wav.* */
   checkEnd(): Promise<void>;
   dispose(): Promise<void>;
+}
+
+/** What the scheduler decides about an attempt. */
+export interface Attempt {
+  signal: AbortSignal;
+  /** Inserts that must forget first; they are held like the take's own. */
+  flush: readonly string[];
+  release(): void;
 }
 
 interface Recording {
@@ -76,13 +83,13 @@ export class Bounce {
    * @throws OutboardError envelope.* | grant.* | source.* | wav.*
    */
   async prepare(job: JobRow, signal: AbortSignal): Promise<PreparedBounce> {
-    const { config, profiles, wrappingKey, spool } = this.#c;
+    const { config, profiles, wrappingKeys, spool } = this.#c;
     const { payload, grant } = await this.#authority(job);
     if (grant.payload.exp <= nowSeconds())
       throw new OutboardError('envelope.expired', 'the grant expired before the source was opened');
     const plan = await planJob(payload.payload.job, grant.payload, config, profiles);
     const { tenant, source, recipients } = grant.payload;
-    const identity = await unwrapSourceKey(grant.payload.key, wrappingKey, {
+    const identity = await unwrapSourceKey(grant.payload.key, wrappingKeyFor(grant.payload.key, wrappingKeys), {
       rig: config.rig,
       tenant,
       source,
@@ -134,19 +141,24 @@ export class Bounce {
   }
 
   /**
-   * Rolls one take and seals it. `release` is called as soon as the inserts are free, while the file is still being finished.
+   * Plays out what must be forgotten, rolls one take and seals it. `release` is called as soon as the inserts are free, while the file is
+   * still being finished.
    *
    * @throws OutboardError take.* | processor.* | source.* | insert.noisy | rig.disk-full …; nothing of the attempt remains on the disk.
    */
-  async run(prepared: PreparedBounce, engine: Engine, signal: AbortSignal, release: () => void): Promise<void> {
+  async run(prepared: PreparedBounce, engine: Engine, take: Attempt): Promise<void> {
     const { job, plan } = prepared;
-    const { journal, rack, spool, config } = this.#c;
+    const { signal } = take;
+    const { journal, rack, spool, config, profiles, memory } = this.#c;
     const chain = plan.hops.map((hop) => ({
       processor: hop.processor,
       settings: this.#complete(hop.processor, hop.settings),
     }));
     // Before the recall: the settings that this tenant wishes could mute what the last one left.
-    await this.#flushForTenant(prepared, engine, signal);
+    for (const insert of take.flush) {
+      this.#c.progress(job, 'flushing', 0);
+      await this.#c.memory.flush(insert, engine, signal);
+    }
     this.#c.progress(job, 'recalling', 0);
     const recalled = await rack.recall(chain);
     this.#verifyRecall(plan, recalled);
@@ -161,13 +173,13 @@ export class Bounce {
     const startedAt = nowSeconds();
     try {
       journal.db.commit(`rolling(${attempt})`, () => {
-        for (const hop of plan.hops) if (hop.memorySeconds > 0) journal.setInsertTenant(hop.insert, plan.tenant);
+        for (const hop of plan.hops) memory.own(hop.insert, plan.tenant);
         journal.jobs.transition(job.id, 'rolling', { attempt });
       });
       report = await this.#roll(prepared, engine, recording, signal).done;
       readBack = await rack.readBack(chain);
       this.#verifyAfterTake(plan, recalled, readBack);
-      release();
+      take.release();
       await prepared.checkEnd();
       this.#c.progress(job, 'sealing', 100);
       await recording.sink.drained();
@@ -178,7 +190,11 @@ export class Bounce {
       adopted = sealed.digest;
       // A rig that stops finishes the file; only a cancel still counts here.
       if (isOutboardError(signal.reason, 'job.cancelled')) throw signal.reason;
-      const certificate = this.#certificate(prepared, attempt, report, recalled, readBack, sealed, startedAt, config);
+      const certificate = certificateOf(
+        { prepared, attempt, report, recalled, readBack, sealed, startedAt, endedAt: nowSeconds() },
+        config,
+        profiles,
+      );
       journal.jobs.transition(job.id, 'sealed', { certificate, result: sealed });
     } catch (error) {
       await recording.writer.abort().catch(() => undefined);
@@ -254,124 +270,6 @@ export class Bounce {
           });
       }
   }
-
-  /** What an insert remembers of another tenant is played out and heard to be gone before this tenant's first sample. */
-  async #flushForTenant({ job, plan }: PreparedBounce, engine: Engine, signal: AbortSignal): Promise<void> {
-    const { journal } = this.#c;
-    for (const hop of plan.hops) {
-      if (hop.memorySeconds === 0 || journal.insertTenant(hop.insert) === plan.tenant) continue;
-      this.#c.progress(job, 'flushing', 0);
-      await this.flush(hop.insert, engine, signal);
-    }
-  }
-
-  /**
-   * Plays silence for as long as the insert remembers, then listens, and notes the insert as quiet. Its processors are in their safe
-   * state meanwhile, so that no mute and no low level hides what is still there.
-   *
-   * @throws OutboardError insert.noisy
-   */
-  async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
-    const { config, journal, log } = this.#c;
-    const { sends, returns, memorySeconds } = config.inserts[insert]!;
-    await this.#makeSafe(insert);
-    signal.throwIfAborted();
-    let heard: number[] = [];
-    for (let attempt = 0; attempt < FLUSH_TRIES; attempt++) {
-      const report = await engine.flush({
-        sends,
-        returns,
-        seconds: memorySeconds,
-        listenSeconds: LISTEN_SECONDS,
-        signal,
-      });
-      heard = report.rmsDbfs;
-      if (heard.every((level) => level <= config.isolation.quietDbfs)) {
-        journal.db.commit('flushed', () => {
-          journal.setInsertTenant(insert, '');
-          journal.audit.append('insert.flushed', {
-            insert,
-            rmsDbfs: heard.map((level) => (Number.isFinite(level) ? level : null)),
-          });
-        });
-        return;
-      }
-      log.warn({ insert, heard }, 'the insert is not quiet after a flush');
-    }
-    throw new OutboardError('insert.noisy', `the return of ${insert} stays at ${Math.max(...heard).toFixed(1)} dBFS`, {
-      details: { insert, rmsDbfs: heard, limitDbfs: config.isolation.quietDbfs },
-    });
-  }
-
-  /** A unit that does not answer must not keep technicians out; a job fails at its recall. */
-  async #makeSafe(insert: string): Promise<void> {
-    const { config, rack, log } = this.#c;
-    for (const [name, processor] of Object.entries(config.processors)) {
-      if (processor.insert !== insert) continue;
-      try {
-        await rack.unit(name).safe();
-      } catch (cause) {
-        log.warn(
-          { processor: name, err: cause },
-          'an insert is flushed although its processor is not in its safe state',
-        );
-      }
-    }
-  }
-
-  #certificate(
-    prepared: PreparedBounce,
-    attempt: number,
-    report: TakeReport,
-    recalled: RecalledSetting[][],
-    readBack: RecalledSetting[][],
-    sealed: { digest: string; bytes: number },
-    startedAt: number,
-    config: RigConfig,
-  ): Certificate {
-    const { plan, grant, payload, job } = prepared;
-    const processors: RecalledProcessor[] = plan.hops.map((hop, index) => {
-      const profile = this.#c.profiles.get(config.processors[hop.processor]!.profile)!;
-      return {
-        processor: hop.processor,
-        insert: hop.insert,
-        profile: { id: profile.id, version: profile.version, hash: profile.hash },
-        driveDb: hop.driveDb,
-        settings: recalled[index]!.map((setting, position) => {
-          const after = readBack[index]![position]!.readBack;
-          return after === undefined ? setting : { ...setting, readBackAfter: after };
-        }),
-      };
-    });
-    return {
-      job: job.jti,
-      jobDigest: job.digest,
-      grantDigest: `sha256:${createHash('sha256').update(payload.payload.job.grant).digest('hex')}`,
-      source: grant.payload.source.digest,
-      region: plan.region,
-      tailFrames: plan.tailFrames,
-      attempt,
-      processors,
-      latency: report.latency,
-      continuity: {
-        streamFrames: { from: report.streamFrom, to: report.streamTo },
-        framesPlayed: report.framesPlayed,
-        framesRecorded: report.framesRecorded,
-        xruns: report.xruns,
-        starvedFrames: report.starvedFrames,
-        droppedFrames: report.droppedFrames,
-        clock: config.interface.clock,
-      },
-      dither: report.dither,
-      peakDbfs: report.peak.map((peak) => (peak > 0 ? ratioToDb(peak) : null)),
-      clippedSamples: report.clippedSamples,
-      loudness: { definition: LOUDNESS_DEFINITION, integratedLufs: report.integratedLufs },
-      calibration: null,
-      result: { ...resultShape(prepared), ...sealed },
-      startedAt,
-      endedAt: nowSeconds(),
-    };
-  }
 }
 
 /** The opened source. That the ciphertext is the granted one was shown by its digest; what fails now is how the tenant sealed it. */
@@ -387,15 +285,6 @@ async function* plaintext(
       throw new OutboardError('source.seal', cause.message, { cause });
     throw cause;
   }
-}
-
-function resultShape(prepared: PreparedBounce) {
-  return {
-    rate: prepared.plan.rate,
-    channels: prepared.plan.channels,
-    encoding: prepared.payload.payload.job.output.encoding,
-    frames: prepared.plan.resultFrames,
-  };
 }
 
 /** What can be helped by another take; everything else fails the job at once. */

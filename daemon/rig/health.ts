@@ -1,16 +1,13 @@
 /** The health documents: what a person or a monitoring system should know about each part of the rig, in one sentence a check. */
-import { statfsSync } from 'node:fs';
 import type { HealthCheck, HealthPayload, HealthStatus, LinkReport, Subsystem } from '../../core/contract/index.js';
 import { nowSeconds } from '../../core/units.js';
 import type { ClockSync } from '../clock-sync.js';
+import { hostChecks } from './host-checks.js';
 import type { InterfaceKeeper } from './interface-keeper.js';
 import type { Journal } from './journal/journal.js';
 import { isWell, type Rack } from './rack.js';
 import type { Transfers } from './transfers.js';
 import type { TrustStore } from './trust-store.js';
-
-/** Below this the disk is reported, long before it is full. */
-const LOW_DISK_BYTES = 1024 ** 3;
 
 export interface HealthSources {
   clock: ClockSync;
@@ -25,7 +22,7 @@ export interface HealthSources {
 
 export async function healthOf(sources: HealthSources): Promise<HealthPayload['health'][]> {
   return [
-    subsystem('host', [sources.clock.check(), diskCheck(sources.stateDir), memoryCheck()]),
+    subsystem('host', [sources.clock.check(), ...hostChecks(sources.stateDir)]),
     subsystem('interface', await sources.keeper.checks()),
     subsystem('processors', processorChecks(sources.rack)),
     subsystem('journal', journalChecks(sources.journal)),
@@ -43,26 +40,15 @@ function subsystem(name: Subsystem, checks: HealthCheck[]): HealthPayload['healt
   return { subsystem: name, status, checks };
 }
 
-function diskCheck(stateDir: string): HealthCheck {
-  const fs = statfsSync(stateDir);
-  const free = Number(fs.bavail) * Number(fs.bsize);
-  return {
-    name: 'disk',
-    status: free < LOW_DISK_BYTES ? 'degraded' : 'ok',
-    detail: `${(free / 1e9).toFixed(1)} GB free for journal and spool`,
-    value: free,
-    unit: 'B',
-  };
-}
-
-function memoryCheck(): HealthCheck {
-  const rss = process.memoryUsage.rss();
-  return { name: 'memory', status: 'ok', detail: `${Math.round(rss / 1e6)} MB resident`, value: rss, unit: 'B' };
-}
-
 function processorChecks(rack: Rack): HealthCheck[] {
   return rack.units.map((unit) => {
     const well = isWell(unit.state);
+    if (well && rack.owed.has(unit.name))
+      return {
+        name: unit.name,
+        status: 'failed',
+        detail: `${unit.profile.id} is not in its safe state: ${unit.lastFault?.message ?? 'it was not reached'}`,
+      };
     const fault = unit.lastFault && !well ? `: ${unit.lastFault.message}` : '';
     return { name: unit.name, status: well ? 'ok' : 'failed', detail: `${unit.profile.id} is ${unit.state}${fault}` };
   });

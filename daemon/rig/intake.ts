@@ -4,15 +4,8 @@
  */
 import { createHash, type webcrypto } from 'node:crypto';
 import { authenticatedSender, type Verified, verifyEnvelope } from '../../certs/envelope.js';
-import { checkSourceKey } from '../../certs/source-key.js';
-import type {
-  AckPayload,
-  CancelPayload,
-  GrantPayload,
-  Problem,
-  Receipt,
-  RigConfig,
-} from '../../core/contract/index.js';
+import { checkSourceKey, wrappingKeyFor } from '../../certs/source-key.js';
+import type { AckPayload, CancelPayload, GrantPayload, Receipt, RigConfig } from '../../core/contract/index.js';
 import { MAX_LIFETIME_SECONDS } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
@@ -21,11 +14,9 @@ import type { ClockSync } from '../clock-sync.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
-import type { Spool } from './spool.js';
+import { busy, ofGrant, withoutSender } from './refusal.js';
+import { DISK_MARGIN_BYTES, type Spool } from './spool.js';
 import type { TrustStore } from './trust-store.js';
-
-/** Filesystem slack that stays free for the journal itself. */
-const DISK_MARGIN_BYTES = 16 * 1024 * 1024;
 
 export interface IntakeOptions {
   config: RigConfig;
@@ -34,10 +25,13 @@ export interface IntakeOptions {
   trust: TrustStore;
   profiles: ReadonlyMap<string, Profile>;
   clock: ClockSync;
-  wrappingKey: webcrypto.CryptoKey;
+  wrappingKeys: ReadonlyMap<string, webcrypto.CryptoKey>;
   /** A cancel of a job that has not been sealed: the bounce ends, then `cancelled` is committed. */
   cancel(job: JobRow): Promise<void>;
 }
+
+/** Cancels of one dispatcher that may wait for their offers. */
+const MAX_EARLY_CANCELS = 1000;
 
 /** Everything about an offer that could be found out before its turn: what it needs, or why it is refused. */
 type Prepared = { plan: JobPlan; grant: GrantPayload } | OutboardError;
@@ -149,7 +143,7 @@ export class Intake {
 
   /** Everything about an offer that needs no turn: the grant's signature, the plan, the wrapped key. */
   async #prepareVerdict(verified: Verified<'job'>): Promise<Prepared> {
-    const { trust, config, profiles, wrappingKey, journal } = this.#o;
+    const { trust, config, profiles, wrappingKeys, journal } = this.#o;
     const { payload } = verified;
     try {
       if (journal.seen(payload.iss, payload.jti, verified.payloadDigest) !== 'new')
@@ -162,6 +156,8 @@ export class Intake {
         now: nowSeconds(),
         aud: config.rig,
         ...this.#epoch(),
+      }).catch((cause) => {
+        throw ofGrant(asOutboardError(cause));
       });
       const grant = granted.payload;
       if (grant.job !== payload.jti || grant.dispatcher !== payload.iss)
@@ -170,7 +166,12 @@ export class Intake {
         });
       const plan = await planJob(payload.job, grant, config, profiles);
       const { tenant, source, recipients } = grant;
-      await checkSourceKey(grant.key, wrappingKey, { rig: config.rig, tenant, source, recipients });
+      await checkSourceKey(grant.key, wrappingKeyFor(grant.key, wrappingKeys), {
+        rig: config.rig,
+        tenant,
+        source,
+        recipients,
+      });
       return { plan, grant };
     } catch (cause) {
       return asOutboardError(cause);
@@ -286,6 +287,10 @@ export class Intake {
     const replay = this.#replay(offer);
     if (replay) return replay;
     const problem = withoutSender(error);
+    // A dispatcher who acknowledges nothing cannot fill the journal with refusals: beyond this they are only counted.
+    const { unacknowledgedPerDispatcher } = this.#o.config.limits;
+    if (journal.outbox.unacknowledged(offer.dispatcher) >= 2 * unacknowledgedPerDispatcher)
+      return this.#discard(offer.jti, error);
     return journal.db.commit('refused', (): Receipt => {
       journal.remember(offer.dispatcher, offer.jti, offer.digest, offer.exp);
       journal.db.run('DELETE FROM early_cancel WHERE dispatcher = ? AND job = ?', offer.dispatcher, offer.jti);
@@ -325,6 +330,11 @@ export class Intake {
     const job = journal.jobs.find(payload.iss, payload.cancel.job);
     const remember = () => journal.remember(payload.iss, payload.jti, digest, payload.exp);
     if (!job) {
+      if (journal.earlyCancels(payload.iss) >= MAX_EARLY_CANCELS)
+        return this.#discard(
+          payload.jti,
+          new OutboardError('job.unknown', 'too many cancels wait for offers that never came'),
+        );
       journal.db.commit('cancel.early', () => {
         remember();
         journal.db.run(
@@ -385,21 +395,10 @@ export class Intake {
   }
 }
 
-function busy(message: string, value: number, allowed: number): OutboardError {
-  return new OutboardError('rig.busy', message, { details: { value, allowed } });
-}
-
 /** SHA-256 of a token's payload bytes; the token was found to be well-formed before. */
 function payloadDigest(token: string | Uint8Array): string {
   const text = typeof token === 'string' ? token : Buffer.from(token).toString('latin1');
   return `sha256:${createHash('sha256')
     .update(Buffer.from(text.split('.')[1] ?? '', 'base64url'))
     .digest('hex')}`;
-}
-
-/** A refusal as it is told: the sender knows who he is. */
-function withoutSender(error: OutboardError): Problem {
-  const { authenticated: _, ...details } = error.details;
-  const { code, message, advice } = error;
-  return Object.keys(details).length > 0 ? { code, message, advice, details } : { code, message, advice };
 }

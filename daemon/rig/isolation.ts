@@ -1,31 +1,62 @@
 /**
  * Isolation in the analog domain (DESIGN section 3): takes of different tenants roll at the same time only where the measured crosstalk,
- * plus the most that the louder chain can add, stays below the floor. A pair that nobody measured is never shared.
+ * plus the most that either chain can add, stays below the floor. A pair that nobody measured is never shared.
  */
 import type { Isolation } from '../../core/contract/index.js';
 
+export interface IsolatedInsert {
+  name: string;
+  /** The most that can stand at this insert, dBFS: at least full scale, because a source can reach it. */
+  loudDb: number;
+  /** The most that is added to what leaks into this insert before it is recorded, dB; at least 0. */
+  amplifyDb: number;
+}
+
 export interface IsolationSubject {
   tenant: string;
-  inserts: readonly string[];
-  /** The most that the chain can add to a full-scale source, in dB. */
-  maxGainDb: number;
+  inserts: readonly IsolatedInsert[];
 }
 
 /** True when neither of the two can be heard in the other's take above the floor. */
 export function mayRollTogether(a: IsolationSubject, b: IsolationSubject, isolation: Isolation): boolean {
-  if (a.inserts.some((insert) => b.inserts.includes(insert))) return false;
-  if (a.tenant === b.tenant) return true;
-  return silentIn(a, b, isolation) && silentIn(b, a, isolation);
+  if (a.inserts.some((mine) => b.inserts.some((yours) => yours.name === mine.name))) return false;
+  return a.tenant === b.tenant || (silentIn(a, b, isolation) && silentIn(b, a, isolation));
 }
 
-function silentIn(loud: IsolationSubject, other: IsolationSubject, isolation: Isolation): boolean {
+/** True when nothing at the loud inserts can be heard in the other's. */
+export function silentIn(
+  loud: Pick<IsolationSubject, 'inserts'>,
+  other: Pick<IsolationSubject, 'inserts'>,
+  isolation: Isolation,
+): boolean {
   return loud.inserts.every((from) =>
     other.inserts.every((to) => {
-      const measured = isolation.crosstalk.find((pair) => pair.from === from && pair.to === to);
-      // A source can reach 0 dBFS; what leaks through is amplified by the other chain too.
-      return (
-        measured !== undefined && measured.db + loud.maxGainDb + Math.max(0, other.maxGainDb) <= isolation.floorDbfs
-      );
+      const measured = isolation.crosstalk.find((pair) => pair.from === from.name && pair.to === to.name);
+      return measured !== undefined && measured.db + from.loudDb + to.amplifyDb <= isolation.floorDbfs;
     }),
   );
+}
+
+/**
+ * What each insert of a chain can hold and add. A level counts where it stands: a later attenuation makes an earlier insert no quieter, and
+ * an earlier one makes what leaks in behind it no quieter.
+ *
+ * @param hops in the order of the chain; the digital level into the insert and the largest gain of its processor, dB
+ */
+export function isolatedInserts(
+  hops: readonly { insert: string; driveDb: number; maxGainDb: number }[],
+): IsolatedInsert[] {
+  let levelDb = 0;
+  const inserts = hops.map(({ insert, driveDb, maxGainDb }) => {
+    const sentDb = levelDb + driveDb;
+    levelDb = sentDb + maxGainDb;
+    return { name: insert, loudDb: Math.max(0, sentDb, levelDb), amplifyDb: 0 };
+  });
+  let followingDb = 0;
+  for (let index = hops.length - 1; index >= 0; index--) {
+    // The leak may come in before this insert's own gain or behind it.
+    inserts[index]!.amplifyDb = Math.max(0, followingDb) + Math.max(0, hops[index]!.maxGainDb);
+    followingDb = Math.max(0, followingDb) + hops[index]!.driveDb + hops[index]!.maxGainDb;
+  }
+  return inserts;
 }

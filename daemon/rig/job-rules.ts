@@ -7,6 +7,7 @@ import { secondsToFrames } from '../../core/units.js';
 import { wavBytes } from '../../drivers/audio/wav-writer.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import { checkSettings, maxGainDb, readable } from '../../drivers/processors/settings.js';
+import { type IsolatedInsert, isolatedInserts } from './isolation.js';
 
 /** One insert of a job's chain with all that the configuration says of it. */
 export interface PlannedHop {
@@ -15,7 +16,6 @@ export interface PlannedHop {
   sends: number[];
   returns: number[];
   latencyFrames: number;
-  memorySeconds: number;
   driveDb: number;
   settings: BounceJob['chain'][number]['settings'];
   verify: 'required' | 'sent-ok';
@@ -32,7 +32,8 @@ export interface JobPlan {
   resultFrames: number;
   /** Size of the sealed result: known before, because WAV and age sizes are. */
   resultBytes: number;
-  maxGainDb: number;
+  /** What each insert can hold and add, for isolation. */
+  inserts: IsolatedInsert[];
 }
 
 /**
@@ -96,7 +97,7 @@ export async function planJob(
     tailFrames,
     resultFrames,
     resultBytes: await sealedSize(plainBytes, grant.recipients),
-    maxGainDb: hops.reduce((sum, hop) => sum + hop.maxGainDb + hop.driveDb, 0),
+    inserts: isolatedInserts(hops),
   };
 }
 
@@ -142,7 +143,6 @@ function planHop(
     sends: insert.sends,
     returns: insert.returns,
     latencyFrames: insert.latencyFrames,
-    memorySeconds: insert.memorySeconds,
     driveDb: link.driveDb ?? 0,
     settings: link.settings,
     verify: link.verify,

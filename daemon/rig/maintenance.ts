@@ -22,8 +22,8 @@ export interface MaintenanceOptions {
   log: Logger;
   /** Resolves when no take holds an insert and every insert that remembers was heard to be quiet. */
   drain(signal: AbortSignal): Promise<void>;
-  /** Mutes, recalls the safe state and verifies it. Rejects when a unit cannot be made safe. */
-  makeSafe(): Promise<void>;
+  /** Recalls the safe state of every processor and verifies it; what failed stays owed and is returned. */
+  makeSafe(): Promise<{ processor: string; error: OutboardError }[]>;
   /** What the rig is when a session is over: without its interface it is not ready. */
   modeAfter(): 'ready' | 'faulted';
 }
@@ -70,6 +70,22 @@ export class Maintenance {
     return { mode: this.#o.mode.mode, until: this.#session?.until ?? null };
   }
 
+  #note(session: { until: number; reason: string } | null): void {
+    this.#o.journal.db.commit('maintenance', () =>
+      this.#o.journal.setMeta('maintenance', session ? JSON.stringify(session) : ''),
+    );
+  }
+
+  /** After a restart: a session whose time is not over goes on, because somebody may have his hands in the gear. */
+  resume(): void {
+    const kept = this.#o.journal.meta('maintenance');
+    if (!kept || this.#o.mode.mode !== 'ready') return;
+    const { until, reason } = JSON.parse(kept) as { until: number; reason: string };
+    const left = until - nowSeconds();
+    if (left > 0) this.#enter(left, reason);
+    else this.#note(null);
+  }
+
   #enter(seconds: number, reason: string): void {
     const { mode, log } = this.#o;
     if (this.#session || mode.mode !== 'ready')
@@ -80,6 +96,7 @@ export class Maintenance {
       seconds * 1000,
     );
     this.#session = { until: nowSeconds() + seconds, reason, abort, timer };
+    this.#note({ until: this.#session.until, reason });
     mode.set('draining');
     this.#o.drain(abort.signal).then(
       () => {
@@ -94,25 +111,25 @@ export class Maintenance {
     );
   }
 
-  /** Ends a session; the rig is ready again only when every processor is in its safe state. */
+  /** Ends a session; a processor takes jobs again only when its safe state was reached and verified. */
   async exit(why: string): Promise<void> {
-    const { mode, journal } = this.#o;
+    const { mode, journal, log } = this.#o;
     const session = this.#session;
     if (!session) throw new OutboardError('rig.mode', 'the rig is not in maintenance');
     clearTimeout(session.timer);
     session.abort.abort(new OutboardError('take.aborted', why));
-    try {
-      // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
-      if (mode.mode !== 'draining') await this.#o.makeSafe();
-    } catch (cause) {
-      const error = asOutboardError(cause);
-      mode.fault(error);
-      mode.set('faulted');
-      this.#session = undefined;
-      throw error;
-    }
+    // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
+    if (mode.mode !== 'draining')
+      for (const { processor, error } of await this.#o.makeSafe()) {
+        // The unit owes its safe state and takes no job until it has reached it; the others go on.
+        log.error({ processor, code: error.code }, 'a processor is not in its safe state after maintenance');
+        mode.fault(error);
+      }
     this.#session = undefined;
-    journal.db.commit('maintenance.over', () => journal.audit.append('maintenance.over', { why }));
+    journal.db.commit('maintenance.over', () => {
+      journal.setMeta('maintenance', '');
+      journal.audit.append('maintenance.over', { why });
+    });
     mode.set(this.#o.modeAfter());
   }
 

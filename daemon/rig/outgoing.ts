@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Signer } from '../../certs/keys.js';
 import type { EventPayload, OutboxItem } from '../../core/contract/index.js';
+import { asOutboardError, type OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
@@ -87,16 +88,19 @@ export class Outgoing {
     for (const [id, until] of this.#leases) if (until <= now) this.#leases.delete(id);
     const rows = this.#journal.outbox.due(BATCH, new Set(this.#leases.keys()));
     for (const row of rows) this.#leases.set(row.jti, now + LEASE_MS);
-    const durable = rows.map(async (row): Promise<OutboxItem> => {
-      const payload = JSON.parse(row.payload) as object;
-      return row.kind === 'event'
-        ? {
-            id: row.jti,
-            channel: { kind: 'event', dispatcher: row.dispatcher! },
-            durable: true,
-            token: await this.#signer.sign('event', payload),
-          }
-        : { id: row.jti, channel: { kind: 'alert' }, durable: true, token: await this.#signer.sign('state', payload) };
+    const durable = rows.map(async (row): Promise<OutboxItem | null> => {
+      const channel =
+        row.kind === 'event' ? ({ kind: 'event', dispatcher: row.dispatcher! } as const) : ({ kind: 'alert' } as const);
+      try {
+        const token = await this.#signer.sign(
+          row.kind === 'event' ? 'event' : 'state',
+          JSON.parse(row.payload) as object,
+        );
+        return { id: row.jti, channel, durable: true, token };
+      } catch (cause) {
+        this.#unsayable(row.jti, asOutboardError(cause));
+        return null;
+      }
     });
     const progress = [...this.#progress.values()];
     this.#progress.clear();
@@ -104,7 +108,17 @@ export class Outgoing {
       const token = await this.#signer.sign('event', payload);
       return { id: payload.jti, channel: { kind: 'event', dispatcher: payload.aud }, durable: false, token };
     });
-    return await Promise.all([...durable, ...fleeting]);
+    const items = await Promise.all([...durable, ...fleeting]);
+    return items.filter((item) => item !== null);
+  }
+
+  /** One document that cannot be signed must not stand in the way of all others: it is closed, and everybody is told. */
+  #unsayable(jti: string, error: OutboardError): void {
+    this.#journal.db.commit('outbox.closed', () => {
+      this.#journal.outbox.close(jti);
+      this.#journal.outbox.putAlert('critical', error.toJSON());
+      this.#journal.audit.append('outbox.closed', { event: jti, code: error.code });
+    });
   }
 
   published(ids: readonly string[]): void {

@@ -7,12 +7,16 @@ import type { Logger } from '../log.js';
 
 export type UnitFactory = (name: string, profile: Profile, insert: string | undefined) => ProcessorUnit;
 
+const RETRY_MS = 5000;
+
 export class Rack {
   readonly #config: RigConfig;
   readonly #log: Logger;
   readonly #units = new Map<string, ProcessorUnit>();
   readonly #make: UnitFactory;
   readonly #profiles: ReadonlyMap<string, Profile>;
+  readonly #owed = new Set<string>();
+  #retry: NodeJS.Timeout | undefined;
   readonly #stateListeners = new Set<(name: string) => void>();
 
   constructor(options: { config: RigConfig; profiles: ReadonlyMap<string, Profile>; make: UnitFactory; log: Logger }) {
@@ -33,6 +37,7 @@ export class Rack {
         const now = isWell(state);
         if (now === well) return;
         well = now;
+        if (now && this.#owed.has(name)) void this.safe([name]);
         for (const listener of this.#stateListeners) listener(name);
       });
     }
@@ -40,6 +45,8 @@ export class Rack {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#owed.clear();
     await Promise.all([...this.#units.values()].map((unit) => unit.stop()));
     this.#units.clear();
   }
@@ -54,8 +61,14 @@ export class Rack {
     return [...this.#units.values()];
   }
 
+  /** True when each of them answers and owes no safe state. */
   ready(names: readonly string[]): boolean {
-    return names.every((name) => isWell(this.#units.get(name)?.state ?? 'absent'));
+    return names.every((name) => isWell(this.#units.get(name)?.state ?? 'absent') && !this.#owed.has(name));
+  }
+
+  /** Units whose safe state was asked for and not reached: no take begins on them until it is. */
+  get owed(): ReadonlySet<string> {
+    return this.#owed;
   }
 
   onState(listener: (name: string) => void): () => void {
@@ -72,21 +85,39 @@ export class Rack {
     return await Promise.all(chain.map((link) => this.unit(link.processor).readBack(link.settings)));
   }
 
-  /** Safe state everywhere; what could not be made safe is returned, with the reason, and never hidden. */
-  async safe(): Promise<{ processor: string; error: OutboardError }[]> {
+  /**
+   * Safe state of these units, of all when none is named. What could not be made safe is returned, with the reason, and stays owed: it is
+   * tried again when the unit answers and every few seconds, and the unit takes no job until then.
+   */
+  async safe(
+    names: readonly string[] = [...this.#units.keys()],
+  ): Promise<{ processor: string; error: OutboardError }[]> {
     const failures: { processor: string; error: OutboardError }[] = [];
     await Promise.all(
-      [...this.#units].map(async ([name, unit]) => {
+      names.map(async (name) => {
+        this.#owed.add(name);
         try {
-          await unit.safe();
+          await this.unit(name).safe();
+          this.#owed.delete(name);
         } catch (cause) {
           const error = asOutboardError(cause);
           failures.push({ processor: name, error });
-          this.#log.error({ processor: name, code: error.code }, 'the safe state was not reached');
+          this.#log.error({ processor: name, code: error.code }, 'the safe state was not reached; it is tried again');
         }
       }),
     );
+    if (this.#owed.size > 0) this.#retryLater();
+    else for (const name of names) for (const listener of this.#stateListeners) listener(name);
     return failures;
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      const waiting = [...this.#owed].filter((name) => isWell(this.#units.get(name)?.state ?? 'absent'));
+      if (waiting.length > 0) void this.safe(waiting);
+      else if (this.#owed.size > 0) this.#retryLater();
+    }, RETRY_MS);
   }
 }
 

@@ -21,6 +21,7 @@ import { createServer, type Listener, listen } from './api/server.js';
 import { Bounce } from './bounce.js';
 import { Broadcast } from './broadcast.js';
 import { healthOf } from './health.js';
+import { InsertMemory } from './insert-memory.js';
 import { Intake } from './intake.js';
 import { InterfaceKeeper } from './interface-keeper.js';
 import { planJob } from './job-rules.js';
@@ -41,7 +42,8 @@ export interface RigOptions {
   config: RigConfig;
   stateDir: string;
   journalKey: Buffer;
-  wrappingKey: webcrypto.CryptoKey;
+  /** By thumbprint: the present one, and those before it while grants for them are open. */
+  wrappingKeys: ReadonlyMap<string, webcrypto.CryptoKey>;
   signer: Signer;
   /** A bundle to install when none is in force or this one is newer. */
   initialTrust: string | null;
@@ -67,7 +69,7 @@ export class Rig {
   readonly #mode = new ModeKeeper();
   readonly #rack: Rack;
   readonly #keeper: InterfaceKeeper;
-  readonly #bounce: Bounce;
+  readonly #memory: InsertMemory;
   readonly #scheduler: Scheduler;
   readonly #intake: Intake;
   readonly #outgoing: Outgoing;
@@ -81,7 +83,7 @@ export class Rig {
   readonly #abort = new AbortController();
 
   constructor(options: RigOptions) {
-    const { config, log, profiles, wrappingKey, signer } = options;
+    const { config, log, profiles, wrappingKeys, signer } = options;
     const rig = config.rig;
     this.#o = options;
     const clock = createClockSync(config.clock.sync);
@@ -106,7 +108,8 @@ export class Rig {
     const outgoing = new Outgoing({ journal, signer, rig });
     const transfers = new Transfers({ journal, spool, log });
     const progress = (job: JobRow, phase: string, percent: number) => outgoing.progress(job, phase, percent);
-    const bounce = new Bounce({ config, journal, spool, trust, profiles, rack, wrappingKey, log, progress });
+    const memory = new InsertMemory({ config, profiles, journal, rack, log });
+    const bounce = new Bounce({ config, journal, spool, trust, profiles, rack, memory, wrappingKeys, log, progress });
     const scheduler = new Scheduler({
       journal,
       bounce,
@@ -121,6 +124,8 @@ export class Rig {
       engineAt: (rate) => keeper.engineAt(rate),
       mayStart: () => this.#mode.mode === 'ready' && keeper.held,
       unitsReady: (names) => rack.ready(names),
+      toFlush: (plan) => memory.toFlush(plan.tenant, plan.inserts),
+      makeSafe: async (names) => void (await rack.safe(names)),
     });
     const cancel = async (job: JobRow) => {
       const reason = new OutboardError('job.cancelled', 'the dispatcher cancelled the job');
@@ -140,9 +145,9 @@ export class Rig {
     this.#keeper = keeper;
     this.#outgoing = outgoing;
     this.#transfers = transfers;
-    this.#bounce = bounce;
+    this.#memory = memory;
     this.#scheduler = scheduler;
-    this.#intake = new Intake({ config, journal, spool, trust, profiles, clock, wrappingKey, cancel });
+    this.#intake = new Intake({ config, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
     this.#broadcast = new Broadcast({
       rig,
       journal,
@@ -167,7 +172,7 @@ export class Rig {
       mode: this.#mode,
       log,
       drain: (signal) => this.#drain(signal),
-      makeSafe: () => this.#makeSafe(),
+      makeSafe: () => rack.safe(),
       modeAfter: () => (keeper.held ? 'ready' : 'faulted'),
     });
     this.#upkeep = new Upkeep({ journal, spool, trust, stateDir: options.stateDir, log });
@@ -178,10 +183,13 @@ export class Rig {
     this.#running = true;
     const { config, journalKey, listeners, log, stateDir } = this.#o;
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    this.#journal.open(journalKey);
+    // A full disk refuses even the commits that would free it.
     await this.#spool.open();
+    this.#journal.open(journalKey);
     if (this.#o.newEpoch !== undefined) this.#beginEpoch(this.#o.newEpoch);
-    await this.#trust.load();
+    const disbelief = await this.#trust.load();
+    if (disbelief)
+      log.error({ code: disbelief.code }, `the trust bundle of the last run is not believed: ${disbelief.message}`);
     await this.#installInitialTrust();
     // Safe state first: whatever the last run left in the gear ends before anything else begins.
     await this.#rack.start(this.#abort.signal);
@@ -192,6 +200,8 @@ export class Rig {
     this.#transfers.start();
     this.#watch();
     if (this.#mode.mode === 'starting') this.#mode.set(this.#keeper.held ? 'ready' : 'faulted');
+    // A technician whose rig restarted is still at work.
+    this.#maintenance.resume();
     await this.#scheduler.start();
     await this.#upkeep.start();
     await this.#broadcast.start();
@@ -250,8 +260,7 @@ export class Rig {
     });
     this.#journal.jobs.onChange((job) => {
       changed();
-      if (!isOpen(job) || job.state === 'sealed')
-        this.#tidy(job).catch((error) => this.#o.log.error({ err: error }, 'a blob was not removed'));
+      if (!isOpen(job) || job.state === 'sealed') this.#tidy(job);
     });
     this.#rack.onState(() => {
       changed();
@@ -260,15 +269,18 @@ export class Rig {
     this.#trust.onChange(changed);
   }
 
-  /** The spool keeps a source while a job may still play it, and a result until somebody else has it. */
-  async #tidy(job: JobRow): Promise<void> {
+  /**
+   * The spool keeps a source while a job may still play it, and a result until somebody else has it. Looking and removing are one step, so that
+   * no job can be accepted for a source in between.
+   */
+  #tidy(job: JobRow): void {
     const { jobs } = this.#journal;
     if (
       job.sourceDigest &&
       !jobs.openBySource(job.sourceDigest).some((other) => ['accepted', 'ready', 'rolling'].includes(other.state))
     )
-      await this.#spool.removeSource(job.sourceDigest);
-    if (job.resultDigest && !isOpen(jobs.get(job.id))) await this.#spool.removeResult(job.resultDigest);
+      this.#spool.removeSource(job.sourceDigest);
+    if (job.resultDigest && !isOpen(jobs.get(job.id))) this.#spool.removeResult(job.resultDigest);
   }
 
   async #installInitialTrust(): Promise<void> {
@@ -316,6 +328,8 @@ export class Rig {
       journal.setMeta('epoch', String(epoch));
       journal.setMeta('epoch.floor', String(nowSeconds()));
       journal.setMeta('trust.chain', '');
+      // Whose sound the backup names is not whose sound is there.
+      journal.db.run('DELETE FROM insert_memory');
       journal.audit.append('epoch', { epoch, why });
       const problem = new OutboardError(
         'rig.epoch',
@@ -329,15 +343,7 @@ export class Rig {
   async #drain(signal: AbortSignal): Promise<void> {
     await this.#scheduler.drained(signal);
     const engine = await this.#keeper.engineAt(this.#o.config.interface.rates[0]!);
-    // What nobody knows counts as somebody's.
-    for (const [name, insert] of Object.entries(this.#o.config.inserts))
-      if (insert.memorySeconds > 0 && this.#journal.insertTenant(name) !== '')
-        await this.#bounce.flush(name, engine, signal);
-  }
-
-  async #makeSafe(): Promise<void> {
-    const failure = (await this.#rack.safe())[0];
-    if (failure) throw failure.error;
+    for (const insert of this.#memory.holdingOthers(null)) await this.#memory.flush(insert, engine, signal);
   }
 
   #interfaceLost(error: OutboardError): void {

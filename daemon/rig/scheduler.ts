@@ -10,7 +10,7 @@ import type { Logger } from '../log.js';
 import { anotherTakeMayHelp, type Bounce, type PreparedBounce } from './bounce.js';
 import type { Engine } from './engine/engine.js';
 import { pickNext } from './fairness.js';
-import { mayRollTogether } from './isolation.js';
+import { type IsolationSubject, mayRollTogether } from './isolation.js';
 import type { JobPlan } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
@@ -27,11 +27,17 @@ export interface SchedulerOptions {
   /** False in every mode but `ready`. */
   mayStart(): boolean;
   unitsReady(processors: readonly string[]): boolean;
+  /** Inserts that must forget before this take may begin: its own, and those from which a strange echo could leak into it. */
+  toFlush(plan: JobPlan): string[];
+  /** Brings a chain's processors into their safe state after an attempt that failed or was cancelled. */
+  makeSafe(processors: readonly string[]): Promise<void>;
 }
 
 interface Active {
   job: JobRow;
   plan: JobPlan;
+  /** Held like the take's own inserts. */
+  flush: readonly string[];
   abort: AbortController;
   /** Resolves when the attempt is over and its outcome committed. */
   over: Promise<void>;
@@ -52,6 +58,10 @@ interface Waiting {
 const MAX_PREPARED = 4;
 /** A job that was overtaken for this long is not overtaken any more. */
 const PATIENCE_MS = 60_000;
+/** What no attempt is to blame for: it is tried again for as long as it takes. */
+const BLAMELESS: ReadonlySet<string> = new Set(['take.aborted', 'trust.missing', 'trust.clock']);
+/** After a look that failed, or a job whose plan cannot be made now. */
+const LOOK_AGAIN_MS = 2000;
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 30_000;
 
@@ -67,11 +77,14 @@ export class Scheduler {
     return count;
   }
 
+  /** Attempts whose outcome is not in the journal yet. */
+  readonly #unsettled = new Map<number, { job: JobRow; waiting: Waiting; error: OutboardError }>();
   #turn = 0;
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = true;
   #timer: NodeJS.Timeout | undefined;
+  #later: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor(options: SchedulerOptions) {
@@ -94,6 +107,7 @@ export class Scheduler {
     this.#stopped = true;
     this.#unsubscribe?.();
     clearTimeout(this.#timer);
+    clearTimeout(this.#later);
     await this.abortAll('the rig is stopping');
     for (const id of [...this.#waiting.keys()]) await this.#forget(id);
     await this.#running;
@@ -133,7 +147,10 @@ export class Scheduler {
       return;
     }
     this.#running = this.#look()
-      .catch((error) => this.#o.log.error({ err: error }, 'the scheduler failed to look'))
+      .catch((error) => {
+        this.#o.log.error({ err: error }, 'the scheduler failed to look');
+        this.#lookLater();
+      })
       .finally(() => {
         this.#running = undefined;
         if (this.#again) {
@@ -143,13 +160,20 @@ export class Scheduler {
       });
   }
 
+  #lookLater(): void {
+    clearTimeout(this.#later);
+    if (!this.#stopped) this.#later = setTimeout(() => this.poke(), LOOK_AGAIN_MS);
+  }
+
   async #look(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#settleAgain();
     const ready = await this.#readyJobs();
     let wakeAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
     const candidates = ready.filter(({ id }) => {
-      const waiting = this.#waiting.get(id)!;
+      const waiting = this.#waiting.get(id);
+      if (!waiting) return false;
       if (waiting.retryAt > now) wakeAt = Math.min(wakeAt, waiting.retryAt);
       return waiting.retryAt <= now;
     });
@@ -157,13 +181,17 @@ export class Scheduler {
     const impatient: JobPlan[] = [];
     for (const job of order) {
       if (this.#stopped) return;
-      const waiting = this.#waiting.get(job.id)!;
-      if (this.#mayStart(waiting.plan) && impatient.every((plan) => this.#compatible(waiting.plan, plan))) {
-        this.#begin(job);
+      const { plan } = this.#waiting.get(job.id)!;
+      const flush = this.#couldStart(plan) ? this.#o.toFlush(plan) : null;
+      if (
+        flush &&
+        this.#isFree(plan, flush) &&
+        impatient.every((earlier) => this.#compatible(held(plan, flush), held(earlier, [])))
+      ) {
+        this.#begin(job, flush);
         continue;
       }
-      waiting.blockedSince ??= now;
-      if (now - waiting.blockedSince > PATIENCE_MS) impatient.push(waiting.plan);
+      this.#lose(job, flush !== null, now, impatient);
       this.#prepareAhead(job);
     }
     this.#expire();
@@ -188,10 +216,14 @@ export class Scheduler {
             recallFailures: 0,
             blockedSince: null,
           });
-        } catch (error) {
-          this.#end(job, asOutboardError(error));
+        } catch (cause) {
+          const error = asOutboardError(cause);
+          // A cancel may have ended it meanwhile.
+          if (BLAMELESS.has(error.code)) this.#lookLater();
+          else if (journal.jobs.get(job.id).state === 'ready') this.#end(job, error);
           continue;
         }
+        if (journal.jobs.get(job.id).state !== 'ready') continue;
       }
       jobs.push(job);
     }
@@ -200,16 +232,26 @@ export class Scheduler {
     return jobs;
   }
 
-  #mayStart(plan: JobPlan): boolean {
-    if (!this.#o.mayStart() || !this.#o.unitsReady(plan.hops.map((hop) => hop.processor))) return false;
+  /** A job that only other takes keep waiting becomes impatient; one whose units are away must not hold up the others. */
+  #lose(job: JobRow, couldStart: boolean, now: number, impatient: JobPlan[]): void {
+    const waiting = this.#waiting.get(job.id)!;
+    waiting.blockedSince = couldStart ? (waiting.blockedSince ?? now) : null;
+    if (waiting.blockedSince !== null && now - waiting.blockedSince > PATIENCE_MS) impatient.push(waiting.plan);
+  }
+
+  #couldStart(plan: JobPlan): boolean {
+    return this.#o.mayStart() && this.#o.unitsReady(plan.hops.map((hop) => hop.processor));
+  }
+
+  #isFree(plan: JobPlan, flush: readonly string[]): boolean {
     return [...this.#active.values()]
       .filter((active) => active.holdsInserts)
-      .every((other) => this.#compatible(plan, other.plan));
+      .every((other) => this.#compatible(held(plan, flush), held(other.plan, other.flush)));
   }
 
   /** One stream has one rate; one insert has one take; tenants do not hear each other. */
-  #compatible(a: JobPlan, b: JobPlan): boolean {
-    return a.rate === b.rate && mayRollTogether(subject(a), subject(b), this.#o.isolation);
+  #compatible(a: Held, b: Held): boolean {
+    return a.rate === b.rate && mayRollTogether(a, b, this.#o.isolation);
   }
 
   #prepareAhead(job: JobRow): void {
@@ -221,12 +263,13 @@ export class Scheduler {
     waiting.prepared.catch(() => undefined);
   }
 
-  #begin(job: JobRow): void {
+  #begin(job: JobRow, flush: readonly string[]): void {
     if (job.attempt === 0 && job.startBy !== null && job.startBy < nowSeconds()) return;
     const waiting = this.#waiting.get(job.id)!;
     const active: Active = {
       job,
       plan: waiting.plan,
+      flush,
       abort: waiting.abort,
       over: Promise.resolve(),
       holdsInserts: true,
@@ -245,19 +288,36 @@ export class Scheduler {
     try {
       prepared = await (waiting.prepared ?? this.#o.bounce.prepare(job, abort.signal));
       const engine = await this.#o.engineAt(active.plan.rate);
-      await this.#o.bounce.run(prepared, engine, abort.signal, () => {
+      const release = () => {
         active.holdsInserts = false;
         this.poke();
-      });
+      };
+      await this.#o.bounce.run(prepared, engine, { signal: abort.signal, flush: active.flush, release });
       this.#waiting.delete(job.id);
     } catch (cause) {
-      this.#afterFailure(
-        job,
-        waiting,
-        abort.signal.aborted ? asOutboardError(abort.signal.reason) : asOutboardError(cause),
-      );
+      // The next tenant must not find this one's settings.
+      if (active.holdsInserts) await this.#o.makeSafe(active.plan.hops.map((hop) => hop.processor));
+      this.#settle(job, waiting, asOutboardError(abort.signal.aborted ? abort.signal.reason : cause));
     } finally {
       await prepared?.dispose().catch(() => undefined);
+    }
+  }
+
+  /** A commit that did not work (a full disk) leaves the job where it is; `#settleAgain` takes it up. */
+  #settle(job: JobRow, waiting: Waiting, error: OutboardError): void {
+    try {
+      this.#afterFailure(job, waiting, error);
+    } catch (cause) {
+      this.#unsettled.set(job.id, { job, waiting, error });
+      this.#o.log.error({ job: job.jti, err: cause }, 'the end of an attempt could not be noted; it is tried again');
+      this.#lookLater();
+    }
+  }
+
+  #settleAgain(): void {
+    for (const [id, { job, waiting, error }] of [...this.#unsettled]) {
+      this.#unsettled.delete(id);
+      this.#settle(job, waiting, error);
     }
   }
 
@@ -281,8 +341,9 @@ export class Scheduler {
     const rolled = job.state === 'rolling';
     // The caller of `withdraw` commits what the job ends as.
     if (error.code === 'job.cancelled') return;
-    const hopeful = error.code === 'take.aborted' || anotherTakeMayHelp(error);
-    const recallFailures = waiting.recallFailures + (rolled || error.code === 'take.aborted' ? 0 : 1);
+    const blameless = BLAMELESS.has(error.code);
+    const hopeful = blameless || anotherTakeMayHelp(error);
+    const recallFailures = waiting.recallFailures + (rolled || blameless ? 0 : 1);
     const spent = job.attempt >= job.maxAttempts || recallFailures >= job.maxAttempts;
     if (!hopeful || (spent && (rolled || recallFailures > 0))) {
       this.#end(job, error);
@@ -324,6 +385,12 @@ export class Scheduler {
   }
 }
 
-function subject(plan: JobPlan) {
-  return { tenant: plan.tenant, inserts: plan.hops.map((hop) => hop.insert), maxGainDb: plan.maxGainDb };
+interface Held extends IsolationSubject {
+  rate: number;
+}
+
+function held(plan: JobPlan, flush: readonly string[]): Held {
+  const own = new Set(plan.inserts.map((insert) => insert.name));
+  const others = flush.filter((name) => !own.has(name)).map((name) => ({ name, loudDb: 0, amplifyDb: 0 }));
+  return { tenant: plan.tenant, rate: plan.rate, inserts: [...plan.inserts, ...others] };
 }

@@ -3,12 +3,14 @@
  * digests that a job asked for are taken, and never more than the granted bytes.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, statfsSync } from 'node:fs';
+import { createReadStream, rmSync, statfsSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OutboardError } from '../../core/errors.js';
 
+/** Stays free of blobs. */
+export const DISK_MARGIN_BYTES = 16 * 1024 * 1024;
 const CHUNK_SYNC_BYTES = 64 * 1024 * 1024;
 
 export class Spool {
@@ -25,7 +27,8 @@ export class Spool {
 
   async open(): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    await this.restoreBallast();
+    if (this.freeBytes() < DISK_MARGIN_BYTES) await this.releaseBallast();
+    else await this.restoreBallast();
   }
 
   /** Bytes that files can still take on the spool's disk. */
@@ -96,12 +99,16 @@ export class Spool {
   async #append(digest: string, grantedBytes: number, offset: number, body: Readable): Promise<boolean> {
     const path = this.#partPath(digest);
     const have = await this.offset(digest);
+    // What is left belongs to the journal: the commits that end jobs are what frees the disk.
+    if (this.freeBytes() < DISK_MARGIN_BYTES)
+      throw new OutboardError('rig.disk-full', "the spool's disk is almost full");
     if (offset !== have) throw new OutboardError('blob.offset', `the upload continues at ${have}, not at ${offset}`);
     const progress = await this.#hashSoFar(digest, path, have);
     const file = await open(path, 'a', 0o600);
     let unsynced = 0;
     try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
+      // Left half read, the body would be destroyed and its connection, which is used again, would stand still for ever.
+      for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         if (progress.bytes + chunk.length > grantedBytes)
           throw new OutboardError('source.size', `more than the granted ${grantedBytes} bytes came`);
         await file.appendFile(chunk);
@@ -112,10 +119,12 @@ export class Spool {
         if (unsynced >= CHUNK_SYNC_BYTES) {
           await file.datasync();
           unsynced = 0;
+          if (this.freeBytes() < DISK_MARGIN_BYTES) throw Object.assign(new Error('almost full'), { code: 'ENOSPC' });
         }
       }
       await file.sync();
     } catch (error) {
+      body.resume();
       await file.close();
       return await this.#broken(error, digest, path, progress);
     }
@@ -163,14 +172,14 @@ export class Spool {
     await this.#syncDir();
   }
 
-  async removeSource(digest: string): Promise<void> {
+  removeSource(digest: string): void {
     this.#hashes.delete(digest);
-    await rm(this.sourcePath(digest), { force: true });
-    await rm(this.#partPath(digest), { force: true });
+    rmSync(this.sourcePath(digest), { force: true });
+    rmSync(this.#partPath(digest), { force: true });
   }
 
-  async removeResult(digest: string): Promise<void> {
-    await rm(this.resultPath(digest), { force: true });
+  removeResult(digest: string): void {
+    rmSync(this.resultPath(digest), { force: true });
   }
 
   /** Removes whatever belongs to no open job: after a crash only the journal says what counts. */

@@ -4,6 +4,7 @@ import type { DeliveryItem, FetchItem, TransferReport } from '../../core/contrac
 import { backoffMs } from '../../core/duration.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
 import type { Logger } from '../log.js';
+import { pickNext } from './fairness.js';
 import type { JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
 import type { Spool } from './spool.js';
@@ -14,6 +15,7 @@ const RETRY_MAX_MS = 30_000;
 /** A store that cannot give a source for this long will not: the job fails and can be offered again. */
 const FETCH_PATIENCE_MS = 15 * 60_000;
 const FETCHES_AT_ONCE = 4;
+const MANY_TRIES = 20;
 
 interface Patience {
   since: number;
@@ -27,6 +29,8 @@ export class Transfers {
   readonly #log: Logger;
   readonly #waiters = new Waiters();
   readonly #patience = new Map<string, Patience>();
+  readonly #lastFetched = new Map<string, number>();
+  #turn = 0;
   /** The store's standing as the courier last saw it. */
   lastProblem: string | null = null;
 
@@ -45,19 +49,18 @@ export class Transfers {
     this.#waiters.end();
   }
 
-  /** Sources of accepted jobs, oldest first, without those whose next try is not due. */
+  /** Sources of accepted jobs, tenants in turn, without those whose next try is not due. */
   async fetches(waitMs: number, signal: AbortSignal): Promise<FetchItem[]> {
     return await this.#poll(waitMs, signal, async () => {
-      const wanted = new Map<string, JobRow>();
-      for (const job of this.#journal.jobs.inState('accepted'))
-        if (!wanted.has(job.sourceDigest!)) wanted.set(job.sourceDigest!, job);
       const items: FetchItem[] = [];
-      for (const [digest, job] of wanted) {
-        if (!this.#due(digest)) continue;
+      for (const job of pickNext(this.#journal.jobs.inState('accepted'), this.#lastFetched)) {
+        const digest = job.sourceDigest!;
+        if (!this.#due(digest) || items.some((item) => item.digest === digest)) continue;
         if (await this.#spool.hasSource(digest, job.sourceBytes!)) {
-          this.#ready(digest);
+          this.#whole(digest, job.sourceBytes!);
           continue;
         }
+        this.#lastFetched.set(job.tenant ?? '', ++this.#turn);
         items.push({ digest, bytes: job.sourceBytes!, offset: await this.#spool.offset(digest) });
         if (items.length === FETCHES_AT_ONCE) break;
       }
@@ -109,14 +112,14 @@ export class Transfers {
    * @throws OutboardError blob.unexpected | blob.offset | source.size | source.digest | rig.disk-full
    */
   async receive(digest: string, offset: number, body: Readable): Promise<boolean> {
-    const job = this.#wanted(digest);
+    const bytes = this.#wanted(digest).sourceBytes!;
     try {
-      const whole = await this.#spool.receive(digest, job.sourceBytes!, offset, body);
-      if (whole) this.#ready(digest);
+      const whole = await this.#spool.receive(digest, bytes, offset, body);
+      if (whole) this.#whole(digest, bytes);
       return whole;
     } catch (cause) {
       const error = asOutboardError(cause);
-      if (isOutboardError(error, 'source.digest', 'source.size')) this.#failSource(digest, error);
+      if (isOutboardError(error, 'source.digest', 'source.size')) this.#failSource(digest, bytes, error);
       if (error.code === 'rig.disk-full') {
         await this.#spool.releaseBallast();
         this.#postpone(digest, error);
@@ -125,19 +128,29 @@ export class Transfers {
     }
   }
 
-  #ready(digest: string): void {
+  /** The source is there: jobs that were granted this size are ready, and those granted another one were granted something else. */
+  #whole(digest: string, bytes: number): void {
     this.#patience.delete(digest);
-    for (const job of this.#journal.jobs.openBySource(digest))
-      if (job.state === 'accepted') this.#journal.jobs.transition(job.id, 'ready');
+    for (const job of this.#accepted(digest)) {
+      if (job.sourceBytes === bytes) this.#journal.jobs.transition(job.id, 'ready');
+      else this.#fail(job, new OutboardError('source.size', `the source has ${bytes} bytes, not ${job.sourceBytes}`));
+    }
   }
 
-  #failSource(digest: string, error: OutboardError): void {
+  #failSource(digest: string, bytes: number, error: OutboardError): void {
     this.#patience.delete(digest);
-    for (const job of this.#journal.jobs.openBySource(digest))
-      if (job.state === 'accepted') this.#journal.jobs.transition(job.id, 'failed', { problem: error.toJSON() });
+    for (const job of this.#accepted(digest)) if (job.sourceBytes === bytes) this.#fail(job, error);
   }
 
-  #postpone(digest: string, error: { code: string; message: string }): Patience {
+  #accepted(digest: string): JobRow[] {
+    return this.#journal.jobs.openBySource(digest).filter((job) => job.state === 'accepted');
+  }
+
+  #fail(job: JobRow, error: OutboardError): void {
+    this.#journal.jobs.transition(job.id, 'failed', { problem: error.toJSON() });
+  }
+
+  #postpone(digest: string, error: OutboardError): Patience {
     const now = performance.now();
     const before = this.#patience.get(digest) ?? { since: now, tries: 0, retryAt: 0 };
     const entry = {
@@ -146,35 +159,47 @@ export class Transfers {
       retryAt: now + backoffMs(before.tries, RETRY_BASE_MS, RETRY_MAX_MS),
     };
     this.#patience.set(digest, entry);
-    this.lastProblem = `${error.code}: ${error.message}`;
+    this.lastProblem = error.message;
     this.#log.warn({ digest, code: error.code, tries: entry.tries }, 'a transfer did not work; it is tried again');
     return entry;
   }
 
+  /** Only what the rig asked for counts, and what it says of it are its own words: the courier's are in the courier's log. */
   fetchReport(digest: string, report: TransferReport): void {
-    if (report.outcome === 'done') {
+    const jobs = this.#accepted(digest);
+    if (report.outcome === 'done' || jobs.length === 0) {
       this.lastProblem = null;
       return;
     }
-    const { problem, final } = report;
-    const entry = this.#postpone(digest, problem);
-    if (!final && performance.now() - entry.since < FETCH_PATIENCE_MS) return;
-    const code = problem.code === 'store.size' ? 'source.size' : 'source.unavailable';
-    this.#failSource(digest, new OutboardError(code, problem.message, { details: { store: problem.code } }));
+    const store = storeCode(report.problem.code);
+    const code = store === 'store.size' ? 'source.size' : 'source.unavailable';
+    const error = new OutboardError(code, `the courier could not fetch the source; it says ${store}`, {
+      details: { store },
+    });
+    const entry = this.#postpone(digest, error);
+    if (!report.final && performance.now() - entry.since < FETCH_PATIENCE_MS) return;
+    this.#patience.delete(digest);
+    for (const job of jobs) this.#fail(job, error);
   }
 
   /** A delivery is never given up: the sealed file is the client's, and stays until somebody has it. */
   deliveryReport(digest: string, report: TransferReport): void {
+    const jobs = this.#journal.jobs.openByResult(digest).filter((job) => job.state === 'sealed');
+    if (jobs.length === 0) return;
     if (report.outcome === 'failed') {
-      const entry = this.#postpone(digest, report.problem);
-      if (report.final || entry.tries === 20)
-        this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert('critical', report.problem));
+      const store = storeCode(report.problem.code);
+      const error = new OutboardError(store, 'the courier could not deliver a result; it is tried again', {
+        details: { digest },
+      });
+      const { tries } = this.#postpone(digest, error);
+      // Once at the first word that trying again cannot help, and once when it has not helped for long.
+      if ((report.final && tries === 1) || tries === MANY_TRIES)
+        this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert('critical', error.toJSON()));
       return;
     }
     this.#patience.delete(digest);
     this.lastProblem = null;
-    for (const job of this.#journal.jobs.openByResult(digest))
-      if (job.state === 'sealed') this.#journal.jobs.transition(job.id, 'delivered');
+    for (const job of jobs) this.#journal.jobs.transition(job.id, 'delivered');
   }
 
   /** A sealed result that may be read; only while somebody waits for it. */
@@ -183,4 +208,18 @@ export class Transfers {
     if (!job) throw new OutboardError('blob.unexpected', 'no open job has this result');
     return { path: this.#spool.resultPath(digest), bytes: job.resultBytes! };
   }
+}
+
+const STORE_CODES = [
+  'store.status',
+  'store.redirect',
+  'store.slow',
+  'store.size',
+  'store.digest',
+  'store.unreachable',
+] as const;
+
+/** The courier's word for what the store did, if it is one of ours. */
+function storeCode(code: string): (typeof STORE_CODES)[number] {
+  return STORE_CODES.find((known) => known === code) ?? 'store.unreachable';
 }

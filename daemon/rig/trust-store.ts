@@ -2,7 +2,7 @@
 
 import { restoreTrust, type TrustBundle, type TrustState, verifyTrust } from '../../certs/trust-bundle.js';
 import { MAX_IAT_AHEAD_SECONDS, type Roots } from '../../core/contract/index.js';
-import { OutboardError } from '../../core/errors.js';
+import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Journal } from './journal/journal.js';
 
@@ -11,17 +11,24 @@ export class TrustStore {
   readonly #pinned: Roots;
   readonly #listeners = new Set<() => void>();
   #bundle: TrustBundle | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: { journal: Journal; roots: Roots }) {
     this.#journal = options.journal;
     this.#pinned = options.roots;
   }
 
-  /** Loads what was in force at the last run. Expiry is judged when somebody asks, not here. */
-  async load(): Promise<void> {
+  /** Loads what was in force at the last run; what cannot be believed any more is returned as an error and left out. */
+  async load(): Promise<OutboardError | null> {
     const chain = this.#journal.meta('trust.chain');
-    if (!chain) return;
-    this.#bundle = await restoreTrust(JSON.parse(chain) as TrustState, this.#pinned);
+    if (!chain) return null;
+    try {
+      this.#bundle = await restoreTrust(JSON.parse(chain) as TrustState, this.#pinned);
+      return null;
+    } catch (cause) {
+      // Other roots are pinned now: what those sign counts from here on.
+      return asOutboardError(cause);
+    }
   }
 
   onChange(listener: () => void): () => void {
@@ -46,7 +53,14 @@ export class TrustStore {
   }
 
   /** Takes a bundle over; false when it is the one in force. @throws OutboardError trust.* */
-  async apply(text: string): Promise<boolean> {
+  apply(text: string): Promise<boolean> {
+    // One after the other: two at once could each be newer than what they saw, and the lower one stay.
+    const turn = this.#turn.then(() => this.#apply(text));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #apply(text: string): Promise<boolean> {
     const bundle = await verifyTrust(text, this.#pinned, nowSeconds(), this.#bundle);
     if (bundle === this.#bundle) return false;
     const epochFloor = Number(this.#journal.meta('epoch.floor') ?? 0);

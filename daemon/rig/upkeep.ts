@@ -16,7 +16,8 @@ const MEMORY_SECONDS = 90 * 86_400;
 export class Upkeep {
   readonly #o: { journal: Journal; spool: Spool; trust: TrustStore; stateDir: string; log: Logger };
   #timer: NodeJS.Timeout | undefined;
-  #alarmedVersion = 0;
+  /** Version and severity of the last alarm: the one at half of a bundle's life does not stand for the one at its end. */
+  #alarmed = '';
 
   constructor(options: { journal: Journal; spool: Spool; trust: TrustStore; stateDir: string; log: Logger }) {
     this.#o = options;
@@ -48,9 +49,11 @@ export class Upkeep {
   #alarmTrust(): void {
     const { journal, trust } = this.#o;
     const bundle = trust.inForce;
-    if (!bundle || nowSeconds() < bundle.halfLife || this.#alarmedVersion === bundle.payload.version) return;
-    this.#alarmedVersion = bundle.payload.version;
+    if (!bundle || nowSeconds() < bundle.halfLife) return;
     const expired = nowSeconds() >= bundle.payload.exp;
+    const alarm = `${bundle.payload.version} ${expired}`;
+    if (this.#alarmed === alarm) return;
+    this.#alarmed = alarm;
     const error = new OutboardError(
       'trust.expired',
       expired ? 'the trust bundle has expired' : "more than half of the trust bundle's life is over",

@@ -169,6 +169,10 @@ export const ProfileDocument = z.strictObject({
     settleMs: Milliseconds,
     onLinkLoss: z.literal('operator'),
   }),
+  memory: z
+    .strictObject({ seconds: z.number().positive().max(600) })
+    .optional()
+    .meta({ description: 'how long the unit remembers what it was sent; played out before another tenant' }),
   sim: Sim,
   vectors: z
     .array(z.strictObject({ set: SettingState, tx: z.string(), rx: z.string().optional() }))

@@ -152,6 +152,7 @@ describe('offers that are wrong', { timeout: 300_000 }, () => {
       'a grant for another rig',
       'envelope.audience',
       (id) => withGrant(id, { claims: { aud: 'rig-02' }, binding: { rig: 'rig-02' } }),
+      { path: 'grant' },
     ],
     [
       'a grant for another job',
@@ -165,16 +166,23 @@ describe('offers that are wrong', { timeout: 300_000 }, () => {
       (id) => withGrant(id, { claims: { dispatcher: 'dispatcher.other' } }),
       { path: 'grant.dispatcher' },
     ],
-    ['a grant that a dispatcher signed', 'envelope.role', (id) => withGrant(id, { signer: stack.parties.dispatcher })],
+    [
+      'a grant that a dispatcher signed',
+      'envelope.role',
+      (id) => withGrant(id, { signer: stack.parties.dispatcher }),
+      { path: 'grant' },
+    ],
     [
       'a grant that a stranger signed',
       'envelope.unknown-key',
       async (id) => withGrant(id, { signer: await stranger() }),
+      { path: 'grant' },
     ],
     [
       'a grant that has expired',
       'envelope.expired',
       (id) => withGrant(id, { claims: { iat: nowSeconds() - 100, exp: nowSeconds() - 1 } }),
+      { path: 'grant' },
     ],
     [
       'a key that was wrapped for another source',
@@ -196,7 +204,7 @@ describe('offers that are wrong', { timeout: 300_000 }, () => {
       'a recipient that is an SSH key',
       'envelope.schema',
       (id) => withGrant(id, { claims: { recipients: ['ssh-ed25519 AAAA'] } }),
-      { path: 'recipients.0' },
+      { path: 'grant.recipients.0' },
     ],
     [
       'a recipient with a wrong checksum',

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Dispatcher } from '../../client/dispatcher.js';
 import { type SealedSource, sealSource } from '../../client/source.js';
-import type { EventPayload } from '../../core/contract/index.js';
+import { type EventPayload, FetchesAnswer } from '../../core/contract/index.js';
 import type { ErrorCode } from '../../core/error-codes.js';
 import { wavFormat } from '../../daemon/cli/run-bounce.js';
+import { LocalClient } from '../../daemon/local-client.js';
 import { type JobWishes, link, offerJob, settle, typesOf } from '../peers/jobs.js';
 import { VOICE } from '../peers/recordings.js';
 import { scratch } from '../peers/scratch.js';
@@ -98,6 +99,22 @@ describe('sources and stores that are wrong', { timeout: 300_000 }, () => {
       fault({ kind: 'size', bytes: sealed.source.bytes + difference });
       await fails(sealed, 'source.size');
     }
+  });
+
+  it('a courier that sends more than was granted: source.size, and its connection goes on', async () => {
+    const sealed = await voice();
+    const job = await offerJob(stack, dispatcher, sealed);
+    assert.equal((await job.until('accepted')).payload.type, 'accepted');
+    const courier = new LocalClient({ socketPath: join(stack.dir, 'rig/run/courier.sock'), maxSockets: 1 });
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (let i = 0; i < 200; i++) yield new Uint8Array(65_536);
+    }
+    await assert.rejects(courier.putBlob(sealed.source.digest, 0, endless()), { code: 'source.size' });
+    await courier.get('/fetches', FetchesAnswer, { timeoutMs: 5000 });
+    courier.close();
+    const { payload } = await job.final;
+    assert.equal(payload.problem?.code, 'source.size');
+    await spoolIsEmpty();
   });
 
   it('a source that was cut, under its honest digest: source.seal, whether it ends inside or between the seal’s chunks', async () => {

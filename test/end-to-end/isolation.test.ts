@@ -122,7 +122,7 @@ describe('what an insert remembers, and what leaks', { timeout: 180_000 }, () =>
 
   it('an insert that does not become quiet fails the job', async () => {
     const job = await offerJob(stack, dispatcher, silent, { tenant: BOB, chain: on('hiss'), maxAttempts: 1 });
-    const { payload } = await job.final;
+    const { payload } = await job.until('sealed');
     assert.equal(payload.type, 'failed');
     assert.equal(payload.problem?.code, 'insert.noisy');
     const { rmsDbfs: heard, limitDbfs } = payload.problem!.details as { rmsDbfs: number[]; limitDbfs: number };

@@ -127,7 +127,8 @@ describe('maintenance', { timeout: 180_000 }, () => {
     });
 
     it('a name that is not the one of the key, another rig, and what has expired', async () => {
-      await refusal('envelope.issuer', technician, { iss: 'technician.other' });
+      const jwk = await readPrivateJwk(join(stack.dir, 'technician/key.jwk'), 'Ed25519');
+      await refusal('envelope.issuer', await loadSigner('technician.other', jwk));
       await refusal('envelope.audience', technician, { aud: 'rig-02' });
       await refusal('envelope.expired', technician, { iat: nowSeconds() - 120, exp: nowSeconds() - 1 });
     });

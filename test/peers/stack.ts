@@ -72,7 +72,8 @@ export class Stack {
   readonly dir: string;
   readonly init: InitResult;
   readonly parties: Parties;
-  readonly store: StorePeer;
+  /** A test may put another one in its place. */
+  store: StorePeer;
   readonly #brokerPort: number;
   readonly #rigPrefix: readonly string[];
   broker: Child | undefined;

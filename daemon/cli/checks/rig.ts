@@ -31,7 +31,8 @@ export async function checkRig(report: CheckReport, file: string, now: number): 
   const bundle = await checkTrust(report, bundleFile && resolve(bundleFile), roots, now);
   const key = { name: config.rig, bundle, now };
   await checkKey(report, 'signing key', { ...key, file: resolve(config.keys.signing), curve: 'Ed25519' });
-  await checkKey(report, 'wrapping key', { ...key, file: resolve(config.keys.wrapping), curve: 'X25519' });
+  for (const file of [config.keys.wrapping].flat())
+    await checkKey(report, 'wrapping key', { ...key, file: resolve(file), curve: 'X25519' });
   await report.run('journal key', async () => {
     const { keyFile } = config.journal;
     if (keyFile === undefined)

@@ -59,6 +59,11 @@ export class Journal {
     this.db.run('INSERT INTO token (iss, jti, digest, exp) VALUES (?, ?, ?, ?)', iss, jti, digest, exp);
   }
 
+  /** Cancels of a dispatcher that wait for their offers. */
+  earlyCancels(dispatcher: string): number {
+    return this.db.get<{ n: number }>('SELECT count(*) AS n FROM early_cancel WHERE dispatcher = ?', dispatcher)!.n;
+  }
+
   /** Whose sound the insert may still hold: a tenant, or null when it was heard to be quiet. `undefined` when nobody knows. */
   insertTenant(insert: string): string | undefined {
     return this.db.get<{ tenant: string }>('SELECT tenant FROM insert_memory WHERE name = ?', insert)?.tenant;

@@ -1,0 +1,112 @@
+/**
+ * What an insert remembers (a tape, a delay line, a reverb): how long, whose it is, and how it is made to forget. Who owns it stands in the
+ * journal, so that a restart forgets nothing; what nobody knows counts as somebody's.
+ */
+import type { RigConfig } from '../../core/contract/index.js';
+import { OutboardError } from '../../core/errors.js';
+import type { Profile } from '../../drivers/processors/profile.js';
+import type { Logger } from '../log.js';
+import type { Engine } from './engine/engine.js';
+import { type IsolatedInsert, silentIn } from './isolation.js';
+import type { Journal } from './journal/journal.js';
+import type { Rack } from './rack.js';
+
+/** How long the returns are listened to after a flush. */
+const LISTEN_SECONDS = 0.2;
+const FLUSH_TRIES = 3;
+/** In the journal: played out and heard to be quiet. */
+const NOBODY = '';
+
+export interface InsertMemoryOptions {
+  config: RigConfig;
+  profiles: ReadonlyMap<string, Profile>;
+  journal: Journal;
+  rack: Rack;
+  log: Logger;
+}
+
+export class InsertMemory {
+  readonly #o: InsertMemoryOptions;
+  readonly #seconds: ReadonlyMap<string, number>;
+
+  constructor(options: InsertMemoryOptions) {
+    this.#o = options;
+    const { config, profiles } = options;
+    this.#seconds = new Map(
+      Object.entries(config.inserts).map(([name, insert]) => {
+        const profile = profiles.get(processorsOf(config, name)[0]?.profile ?? '');
+        return [name, Math.max(insert.memorySeconds, profile?.document.memory?.seconds ?? 0)];
+      }),
+    );
+  }
+
+  /** How long an insert remembers: what the configuration or the processor's profile says, whichever is longer. */
+  secondsOf(insert: string): number {
+    return this.#seconds.get(insert) ?? 0;
+  }
+
+  /** Inserts that may still hold somebody's sound other than this tenant's; everybody's for null. */
+  holdingOthers(tenant: string | null): string[] {
+    return [...this.#seconds].flatMap(([name, seconds]) => {
+      const owner = this.#o.journal.insertTenant(name);
+      return seconds > 0 && owner !== NOBODY && owner !== tenant ? [name] : [];
+    });
+  }
+
+  /**
+   * Inserts that a take of this tenant needs flushed first: its own, and those from which a strange echo could leak into its own.
+   */
+  toFlush(tenant: string, inserts: readonly IsolatedInsert[]): string[] {
+    return this.holdingOthers(tenant).filter((name) => {
+      if (inserts.some((own) => own.name === name)) return true;
+      return !silentIn({ inserts: [{ name, loudDb: 0, amplifyDb: 0 }] }, { inserts }, this.#o.config.isolation);
+    });
+  }
+
+  /** Inside a commit: from now on the insert holds this tenant's sound. */
+  own(insert: string, tenant: string): void {
+    if (this.secondsOf(insert) > 0) this.#o.journal.setInsertTenant(insert, tenant);
+  }
+
+  /**
+   * Plays silence for as long as the insert remembers, then listens, and notes the insert as quiet. Its processor is in its safe state
+   * meanwhile, so that no mute and no low level hides what is still there.
+   *
+   * @throws OutboardError insert.noisy
+   */
+  async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
+    const { config, journal, rack, log } = this.#o;
+    const { sends, returns } = config.inserts[insert]!;
+    // A unit that does not answer must not keep technicians out; a job fails at its recall.
+    await rack.safe(processorsOf(config, insert).map(({ name }) => name));
+    signal.throwIfAborted();
+    let heard: number[] = [];
+    for (let attempt = 0; attempt < FLUSH_TRIES; attempt++) {
+      const seconds = this.secondsOf(insert);
+      const report = await engine.flush({ sends, returns, seconds, listenSeconds: LISTEN_SECONDS, signal });
+      heard = report.rmsDbfs;
+      if (heard.every((level) => level <= config.isolation.quietDbfs)) {
+        journal.db.commit('flushed', () => {
+          journal.setInsertTenant(insert, NOBODY);
+          journal.audit.append('insert.flushed', { insert, rmsDbfs: heard.map(finite) });
+        });
+        return;
+      }
+      log.warn({ insert, heard: heard.map(finite) }, 'the insert is not quiet after a flush');
+    }
+    throw new OutboardError('insert.noisy', `the return of ${insert} stays at ${Math.max(...heard).toFixed(1)} dBFS`, {
+      details: { insert, rmsDbfs: heard.map(finite), limitDbfs: config.isolation.quietDbfs },
+    });
+  }
+}
+
+function processorsOf(config: RigConfig, insert: string): { name: string; profile: string }[] {
+  return Object.entries(config.processors).flatMap(([name, { insert: on, profile }]) =>
+    on === insert ? [{ name, profile }] : [],
+  );
+}
+
+/** JSON has no infinity: digital silence is null. */
+function finite(levelDbfs: number): number | null {
+  return Number.isFinite(levelDbfs) ? levelDbfs : null;
+}
