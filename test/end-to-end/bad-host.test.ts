@@ -13,7 +13,7 @@ import { makePki } from '../peers/pki.js';
 import { VOICE } from '../peers/recordings.js';
 import { scratch } from '../peers/scratch.js';
 import { floatWav, monoFloat, sealedBytes, stored } from '../peers/sources.js';
-import { COURIER_MAIN, Child, RIG_MAIN, Stack, until } from '../peers/stack.js';
+import { Child, COURIER_MAIN, RIG_MAIN, Stack, until } from '../peers/stack.js';
 import { startStore } from '../peers/store.js';
 
 const MIB = 2 ** 20;

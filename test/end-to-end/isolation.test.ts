@@ -52,14 +52,20 @@ describe('what an insert remembers, and what leaks', { timeout: 180_000 }, () =>
       tape: { ...echo, memorySeconds: MEMORY_SECONDS },
       unsaid: { ...echo, memorySeconds: 0 },
       hiss: { width: 1, memorySeconds: 0.05, path: { noiseDbfs: -60 } },
-      loud: { width: 1 },
-      near: { width: 1 },
+      beside: { width: 1 },
     });
+    const names = Object.keys(inserts);
     stack = await Stack.make(suite, {
       rigConfig: {
-        interface: { rates: [RATE], in: channels, out: channels, crosstalk: [{ from: 'loud', to: 'near', db: -40 }] },
+        interface: { rates: [RATE], in: channels, out: channels },
         inserts,
         processors: gainPerInsert(inserts),
+        // Measured everywhere, but from the tape to what stands beside it.
+        isolation: {
+          crosstalk: names
+            .flatMap((from) => names.map((to) => ({ from, to, db: -130 })))
+            .filter(({ from, to }) => from !== to && !(from === 'tape' && to === 'beside')),
+        },
       },
     });
     const dir = await scratch(suite);
@@ -129,6 +135,21 @@ describe('what an insert remembers, and what leaks', { timeout: 180_000 }, () =>
     assert.ok(Math.abs(heard[0]! + 60) < 0.5, `heard ${heard[0]} dBFS`);
     assert.equal(limitDbfs, -90);
     assert.ok(!job.past.some((event) => event.payload.type === 'rolling'), 'not one sample was played');
+  });
+
+  it('an echo that could leak into a neighbour is flushed too', async () => {
+    await bounce(loud, ALICE, 'tape');
+    const before = (await flushes()).length;
+    await stack.startRig();
+    await bounce(silent, BOB, 'unsaid');
+    await bounce(silent, ALICE, 'beside');
+    await bounce(silent, BOB, 'beside');
+    assert.deepEqual(
+      (await flushes()).slice(before).map((row) => row.insert),
+      ['tape'],
+      'before the one take that could have heard it',
+    );
+    await stack.startRig();
   });
 
   it('a rig remembers over a restart whose sound an insert still holds', async () => {

@@ -1,4 +1,4 @@
-/** Flushing an insert between tenants: in which order, and what is noted; engine and gear are played. */
+/** What inserts remember: whose it is, what must be forgotten before whom, and how that is done. Engine and gear are played. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -11,7 +11,11 @@ import { Journal } from '../../../daemon/rig/journal/journal.js';
 import { scratch } from '../../peers/scratch.js';
 
 /** `levels`: what each flush hears, dBFS. */
-async function bench(t: TestContext, levels: number[], safe: (name: string) => Promise<void> = async () => undefined) {
+async function bench(
+  t: TestContext,
+  levels: number[] = [],
+  safe: (name: string) => Promise<void> = async () => undefined,
+) {
   const journal = new Journal({
     path: join(await scratch(t), 'journal.db'),
     rig: 'rig-01',
@@ -22,14 +26,19 @@ async function bench(t: TestContext, levels: number[], safe: (name: string) => P
   journal.db.commit('before', () => journal.setInsertTenant('tape', 'tenant-before'));
   const order: string[] = [];
   const memory = new InsertMemory({
-    profiles: new Map(),
+    profiles: new Map([['a.plate', { document: { memory: { seconds: 5 } } }]]),
     config: {
       inserts: {
         tape: { sends: [1], returns: [2], memorySeconds: 3 },
-        other: { sends: [3], returns: [3], memorySeconds: 0 },
+        reverb: { sends: [3], returns: [3], memorySeconds: 0 },
+        wire: { sends: [4], returns: [4], memorySeconds: 0 },
       },
-      processors: { deck: { insert: 'tape' }, elsewhere: { insert: 'other' } },
-      isolation: { quietDbfs: -90 },
+      processors: {
+        deck: { insert: 'tape', profile: 'a.deck' },
+        plate: { insert: 'reverb', profile: 'a.plate' },
+        amp: { insert: 'wire', profile: 'an.amp' },
+      },
+      isolation: { floorDbfs: -100, quietDbfs: -90, crosstalk: [{ from: 'tape', to: 'wire', db: -101 }] },
     },
     journal,
     rack: {
@@ -46,7 +55,7 @@ async function bench(t: TestContext, levels: number[], safe: (name: string) => P
       return { rmsDbfs: [levels.shift()!] };
     },
   } as unknown as Engine;
-  return { flush: () => memory.flush('tape', engine, new AbortController().signal), order, journal };
+  return { memory, flush: () => memory.flush('tape', engine, new AbortController().signal), order, journal };
 }
 
 describe('a flush', () => {
@@ -75,5 +84,39 @@ describe('a flush', () => {
     const { flush, order } = await bench(t, [-120], () => Promise.reject(new OutboardError('processor.lost', 'gone')));
     await flush();
     assert.deepEqual(order, ['safe deck', 'flush 1 2 3']);
+  });
+});
+
+describe('what an insert remembers', () => {
+  const own = (name: string, amplifyDb = 0) => [{ name, loudDb: 0, amplifyDb }];
+
+  it('lasts as long as configuration or profile say, whichever is longer', async (t) => {
+    const { memory } = await bench(t);
+    const seconds = ['tape', 'reverb', 'wire', 'nothing'].map((name) => memory.secondsOf(name));
+    assert.deepEqual(seconds, [3, 5, 0, 0]);
+  });
+
+  it('belongs to somebody until it was flushed, also when nobody knows to whom', async (t) => {
+    const { memory, flush, journal } = await bench(t, [-120]);
+    assert.deepEqual(memory.holdingOthers(null), ['tape', 'reverb']);
+    assert.deepEqual(memory.holdingOthers('tenant-before'), ['reverb']);
+    await flush();
+    assert.deepEqual(memory.holdingOthers(null), ['reverb']);
+    journal.db.commit('own', () => {
+      for (const name of ['tape', 'wire']) memory.own(name, 'tenant-next');
+    });
+    assert.deepEqual(memory.holdingOthers('tenant-before'), ['tape', 'reverb']);
+    assert.equal(journal.insertTenant('wire'), undefined, 'what remembers nothing is nobody’s');
+  });
+
+  it('is forgotten before a stranger’s take on the insert, and on one into which the echo could leak', async (t) => {
+    const { memory, journal } = await bench(t);
+    assert.deepEqual(memory.toFlush('tenant-before', own('tape')), ['reverb'], 'a pair that nobody measured');
+    assert.deepEqual(memory.toFlush('tenant-next', own('tape')), ['tape', 'reverb']);
+    journal.db.commit('quiet', () => journal.setInsertTenant('reverb', ''));
+    assert.deepEqual(memory.toFlush('tenant-before', own('tape')), []);
+    assert.deepEqual(memory.toFlush('tenant-next', own('wire')), [], 'measured, and below the floor');
+    assert.deepEqual(memory.toFlush('tenant-next', own('wire', 2)), ['tape'], 'lifted over the floor');
+    assert.deepEqual(memory.toFlush('tenant-next', own('reverb')), ['tape']);
   });
 });

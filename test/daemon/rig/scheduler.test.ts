@@ -15,12 +15,13 @@ import { Journal } from '../../../daemon/rig/journal/journal.js';
 import { Scheduler, type SchedulerOptions } from '../../../daemon/rig/scheduler.js';
 import { scratch } from '../../peers/scratch.js';
 
-type Part = 'prepared' | 'began' | 'disposed';
+type Part = 'prepared' | 'began' | 'safe' | 'disposed';
 
 /** One call of `run`, for the test to end. */
 interface Run {
   job: JobRow;
   signal: AbortSignal;
+  flush: readonly string[];
   release(): void;
   roll(): void;
   seal(): void;
@@ -48,12 +49,13 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
       note('prepared', job);
       return { job, dispose: async () => note('disposed', job) } as unknown as PreparedBounce;
     },
-    run: ({ job }: PreparedBounce, _engine: Engine, { signal, release }: Attempt) =>
+    run: ({ job }: PreparedBounce, _engine: Engine, { signal, flush, release }: Attempt) =>
       new Promise<void>((resolve, reject) => {
         const now = () => journal.jobs.get(job.id);
         runs.push({
           job,
           signal,
+          flush,
           release,
           roll: () => void journal.jobs.transition(job.id, 'rolling', { attempt: now().attempt + 1 }),
           seal: () => {
@@ -77,7 +79,7 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
     mayStart: () => true,
     unitsReady: () => true,
     toFlush: () => [],
-    makeSafe: async () => undefined,
+    makeSafe: async (processors) => void past.push(['safe', `${processors}`]),
     ...around,
   });
   t.after(async () => {
@@ -175,6 +177,24 @@ describe('the scheduler', () => {
     assert.deepEqual(of('began'), ['1', '2']);
   });
 
+  it('holds what must be flushed like the inserts of the take', async (t) => {
+    const { scheduler, runs, of, until, ready } = await bench(t, {
+      toFlush: (plan) => (plan.inserts[0]!.name === 'a' ? ['echo'] : []),
+    });
+    ready('1', { insert: 'a' });
+    ready('2', { insert: 'echo' });
+    ready('3', { insert: 'b' });
+    await scheduler.start();
+    await until(() => runs.length === 2 && of('prepared').includes('2'));
+    assert.deepEqual(of('began'), ['1', '3']);
+    assert.deepEqual(
+      runs.map((run) => run.flush),
+      [['echo'], []],
+    );
+    runs[0]!.seal();
+    await until(() => of('began').includes('2'));
+  });
+
   it('lets a job expire whose startBy passes before its first attempt, and no job after it', async (t) => {
     const { journal, scheduler, until, ready, state } = await bench(t, { mayStart: () => false });
     const late = ready('late', { startBy: nowSeconds() - 1 });
@@ -222,7 +242,7 @@ describe('the scheduler', () => {
   });
 
   it('fails at once what another take cannot help', async (t) => {
-    const { scheduler, runs, until, ready, state } = await bench(t);
+    const { scheduler, runs, of, until, ready, state } = await bench(t);
     const id = ready('1', { maxAttempts: 5 });
     await scheduler.start();
     await until(() => runs.length === 1);
@@ -230,6 +250,7 @@ describe('the scheduler', () => {
     runs[0]!.fail('source.full-scale');
     await until(() => state(id) === 'failed');
     assert.equal(runs.length, 1);
+    assert.deepEqual(of('safe'), ['on-a'], 'the next tenant does not find these settings');
   });
 
   it('withdraws a job that rolls or waits, and leaves its end to the caller', async (t) => {
