@@ -211,6 +211,7 @@ export class Transfers {
 }
 
 const STORE_CODES = [
+  'source.unavailable', // it answers that it does not hold it
   'store.status',
   'store.redirect',
   'store.slow',
