@@ -31,20 +31,24 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
   });
   journal.open(Buffer.alloc(32, 7));
   t.after(() => journal.close());
-  const mode = new ModeKeeper();
-  mode.set('ready');
-  const maintenance = new Maintenance({
-    rig: 'rig-01',
-    journal,
-    trust: { current: () => trust } as unknown as TrustStore,
-    mode,
-    log: createLogger('test', 'silent'),
-    drain: async () => undefined,
-    makeSafe: async () => [],
-    modeAfter: () => 'ready',
-    ...around,
-  });
-  t.after(() => maintenance.stop());
+  const again = () => {
+    const mode = new ModeKeeper();
+    mode.set('ready');
+    const maintenance = new Maintenance({
+      rig: 'rig-01',
+      journal,
+      trust: { current: () => trust } as unknown as TrustStore,
+      mode,
+      log: createLogger('test', 'silent'),
+      drain: async () => undefined,
+      makeSafe: async () => [],
+      modeAfter: () => 'ready',
+      ...around,
+    });
+    t.after(() => maintenance.stop());
+    return { maintenance, mode };
+  };
+  const { maintenance, mode } = again();
   const connection = new Socket();
   const ask = async (action: 'maintenance.enter' | 'maintenance.exit', nonce = maintenance.nonce(connection)) => {
     const now = nowSeconds();
@@ -63,7 +67,7 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
       if (mode.mode === wanted) return resolve();
       mode.onChange((now) => now === wanted && resolve());
     });
-  return { maintenance, mode, ask, becomes, connection };
+  return { maintenance, mode, ask, becomes, connection, again, journal };
 }
 
 describe('maintenance', () => {
@@ -113,6 +117,20 @@ describe('maintenance', () => {
     // The unit owes its safe state and takes no job; that does not keep the others from working.
     assert.equal((await unsafe.ask('maintenance.exit')).mode, 'ready');
     assert.equal(unsafe.mode.lastFault?.error, error);
+  });
+
+  it('goes on after a restart until its time is over: somebody may have his hands in the gear', async (t) => {
+    const { ask, becomes, again, journal } = await bench(t);
+    await ask('maintenance.enter');
+    await becomes('maintenance');
+    const restarted = again();
+    restarted.maintenance.resume();
+    assert.equal(restarted.mode.mode, 'draining');
+    assert.equal(restarted.maintenance.session?.reason, 'a test');
+    journal.db.commit('later', () => journal.setMeta('maintenance', JSON.stringify({ until: 1, reason: 'long over' })));
+    const late = again();
+    late.maintenance.resume();
+    assert.equal(late.mode.mode, 'ready');
   });
 
   it('ends when the rig cannot be drained, and says why', async (t) => {
