@@ -59,6 +59,10 @@ export interface PreparedBounce {
 /** What the scheduler decides about an attempt. */
 export interface Attempt {
   signal: AbortSignal;
+  /** The engine, running at the take's rate. @throws OutboardError audio.* */
+  engine(): Promise<Engine>;
+  /** Called right before the take is committed. @throws OutboardError rig.mode when the rig takes no more jobs. */
+  begins(): void;
   /** Inserts that must forget first; they are held like the take's own. */
   flush: readonly string[];
   release(): void;
@@ -146,7 +150,7 @@ export class Bounce {
    *
    * @throws OutboardError take.* | processor.* | source.* | insert.noisy | rig.disk-full …; nothing of the attempt remains on the disk.
    */
-  async run(prepared: PreparedBounce, engine: Engine, take: Attempt): Promise<void> {
+  async run(prepared: PreparedBounce, take: Attempt): Promise<void> {
     const { job, plan } = prepared;
     const { signal } = take;
     const { journal, rack, spool, config, profiles, memory } = this.#c;
@@ -157,7 +161,7 @@ export class Bounce {
     // Before the recall: the settings that this tenant wishes could mute what the last one left.
     for (const insert of take.flush) {
       this.#c.progress(job, 'flushing', 0);
-      await this.#c.memory.flush(insert, engine, signal);
+      await memory.flush(insert, await take.engine(), signal);
     }
     this.#c.progress(job, 'recalling', 0);
     const recalled = await rack.recall(chain);
@@ -165,6 +169,9 @@ export class Bounce {
     signal.throwIfAborted();
     await this.#authority(job);
     signal.throwIfAborted();
+    // The stream may have had a fault since it was last looked at: no attempt is spent on a dead one.
+    const engine = await take.engine();
+    take.begins();
     const attempt = job.attempt + 1;
     const recording = this.#record(prepared, attempt);
     let adopted: string | undefined;

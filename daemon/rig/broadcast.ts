@@ -8,6 +8,7 @@ import {
   type StatePayload,
 } from '../../core/contract/index.js';
 import { nowSeconds } from '../../core/units.js';
+import type { Logger } from '../log.js';
 import type { Journal } from './journal/journal.js';
 import { Waiters } from './waiters.js';
 
@@ -16,6 +17,7 @@ const SETTLE_MS = 250;
 
 export interface BroadcastOptions {
   rig: string;
+  log: Logger;
   journal: Journal;
   signer: Signer;
   state(): StatePayload['state'];
@@ -69,7 +71,9 @@ export class Broadcast {
   }
 
   #queue(): void {
-    this.#saying = this.#saying.then(() => this.#say()).catch(() => undefined);
+    this.#saying = this.#saying
+      .then(() => this.#say())
+      .catch((error) => this.#o.log.error({ err: error }, 'the state could not be said; it is said again'));
   }
 
   async #say(): Promise<void> {

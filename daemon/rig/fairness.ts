@@ -22,3 +22,12 @@ export function pickNext<J extends { id: number; tenant: string | null }>(
     }
   return order;
 }
+
+const REMEMBERED_TENANTS = 1000;
+
+/** Keeps the map small over the years: who has not been served for a thousand tenants counts as never served. */
+export function forgetOldest(lastServed: Map<string, number>): void {
+  if (lastServed.size <= REMEMBERED_TENANTS) return;
+  const oldest = [...lastServed].sort((a, b) => a[1] - b[1]).slice(0, lastServed.size - REMEMBERED_TENANTS);
+  for (const [tenant] of oldest) lastServed.delete(tenant);
+}

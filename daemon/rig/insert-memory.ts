@@ -72,13 +72,14 @@ export class InsertMemory {
    * Plays silence for as long as the insert remembers, then listens, and notes the insert as quiet. Its processor is in its safe state
    * meanwhile, so that no mute and no low level hides what is still there.
    *
-   * @throws OutboardError insert.noisy
+   * @throws OutboardError insert.noisy | processor.*
    */
   async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
     const { config, journal, rack, log } = this.#o;
     const { sends, returns } = config.inserts[insert]!;
-    // A unit that does not answer must not keep technicians out; a job fails at its recall.
-    await rack.safe(processorsOf(config, insert).map(({ name }) => name));
+    const [failure] = await rack.safe(processorsOf(config, insert).map(({ name }) => name));
+    // Muted or low, it would be heard to be quiet and still hold a song.
+    if (failure) throw failure.error;
     signal.throwIfAborted();
     let heard: number[] = [];
     for (let attempt = 0; attempt < FLUSH_TRIES; attempt++) {

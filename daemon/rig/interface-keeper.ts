@@ -27,6 +27,7 @@ export class InterfaceKeeper {
   #engine: Engine | undefined;
   #stopped = true;
   #retry: NodeJS.Timeout | undefined;
+  #claiming: Promise<void> = Promise.resolve();
   #tries = 0;
   #lastError: OutboardError | undefined;
   readonly faults: Record<string, number> = {};
@@ -43,7 +44,12 @@ export class InterfaceKeeper {
   async start(): Promise<void> {
     if (!this.#stopped) return;
     this.#stopped = false;
-    await this.#claimNow();
+    await this.#claimAgain();
+  }
+
+  #claimAgain(): Promise<void> {
+    this.#claiming = this.#claimNow();
+    return this.#claiming;
   }
 
   async #claimNow(): Promise<void> {
@@ -84,7 +90,7 @@ export class InterfaceKeeper {
         await engine?.stop().catch(() => undefined);
         await claim?.close().catch(() => undefined);
         this.#retry = undefined;
-        if (!this.#stopped) await this.#claimNow();
+        if (!this.#stopped) await this.#claimAgain();
       },
       backoffMs(this.#tries++, RETRY_BASE_MS, RETRY_MAX_MS),
     );
@@ -93,9 +99,10 @@ export class InterfaceKeeper {
 
   /** The engine, running at a rate. A stream that had a fault is started anew. @throws OutboardError audio.gone | audio.format */
   async engineAt(rate: number): Promise<Engine> {
-    if (!this.#engine) throw new OutboardError('audio.gone', `the interface ${this.#o.device} is not there`);
-    await this.#engine.start({ rate });
-    return this.#engine;
+    const engine = this.#engine;
+    if (!engine) throw new OutboardError('audio.gone', `the interface ${this.#o.device} is not there`);
+    await engine.start({ rate });
+    return engine;
   }
 
   async stop(): Promise<void> {
@@ -103,6 +110,7 @@ export class InterfaceKeeper {
     this.#stopped = true;
     clearTimeout(this.#retry);
     this.#retry = undefined;
+    await this.#claiming;
     await this.#engine?.stop();
     await this.#claim?.close();
   }

@@ -20,7 +20,10 @@ export interface MaintenanceOptions {
   trust: TrustStore;
   mode: ModeKeeper;
   log: Logger;
-  /** Resolves when no take holds an insert and every insert that remembers was heard to be quiet. */
+  /**
+   * Settles when no take holds an insert and every insert that remembers was flushed. It rejects with what was not in order; nothing plays
+   * then either, so that the technician comes in all the same.
+   */
   drain(signal: AbortSignal): Promise<void>;
   /** Recalls the safe state of every processor and verifies it; what failed stays owed and is returned. */
   makeSafe(): Promise<{ processor: string; error: OutboardError }[]>;
@@ -31,7 +34,9 @@ export interface MaintenanceOptions {
 export class Maintenance {
   readonly #o: MaintenanceOptions;
   readonly #nonces = new WeakMap<Socket, { nonce: string; expiresAtMs: number }>();
-  #session: { until: number; reason: string; abort: AbortController; timer: NodeJS.Timeout } | undefined;
+  #session:
+    | { until: number; reason: string; abort: AbortController; timer: NodeJS.Timeout; drained: boolean }
+    | undefined;
 
   constructor(options: MaintenanceOptions) {
     this.#o = options;
@@ -79,36 +84,50 @@ export class Maintenance {
   /** After a restart: a session whose time is not over goes on, because somebody may have his hands in the gear. */
   resume(): void {
     const kept = this.#o.journal.meta('maintenance');
-    if (!kept || this.#o.mode.mode !== 'ready') return;
+    if (!kept) return;
     const { until, reason } = JSON.parse(kept) as { until: number; reason: string };
     const left = until - nowSeconds();
-    if (left > 0) this.#enter(left, reason);
+    if (left > 0) this.#begin(left, reason);
     else this.#note(null);
   }
 
+  /** The mode that a session asks for, whatever the interface does meanwhile; null when there is none. */
+  get mode(): 'draining' | 'maintenance' | null {
+    return this.#session ? (this.#session.drained ? 'maintenance' : 'draining') : null;
+  }
+
   #enter(seconds: number, reason: string): void {
+    const { mode } = this.#o.mode;
+    // Without its interface, or with an insert that is not quiet, is just when a rig needs a technician.
+    if (this.#session || (mode !== 'ready' && mode !== 'faulted'))
+      throw new OutboardError('rig.mode', `maintenance cannot begin while the rig is ${mode}`);
+    this.#note({ until: nowSeconds() + seconds, reason });
+    this.#begin(seconds, reason);
+  }
+
+  #begin(seconds: number, reason: string): void {
     const { mode, log } = this.#o;
-    if (this.#session || mode.mode !== 'ready')
-      throw new OutboardError('rig.mode', `maintenance cannot begin while the rig is ${mode.mode}`);
     const abort = new AbortController();
     const timer = setTimeout(
       () => void this.exit('its time is over').catch((error) => log.error({ err: error }, 'maintenance did not end')),
       seconds * 1000,
     );
-    this.#session = { until: nowSeconds() + seconds, reason, abort, timer };
-    this.#note({ until: this.#session.until, reason });
+    const session = { until: nowSeconds() + seconds, reason, abort, timer, drained: false };
+    this.#session = session;
     mode.set('draining');
-    this.#o.drain(abort.signal).then(
-      () => {
-        if (!abort.signal.aborted) mode.set('maintenance');
-      },
-      (cause) => {
+    this.#o
+      .drain(abort.signal)
+      .catch((cause) => {
         if (abort.signal.aborted) return;
-        mode.fault(asOutboardError(cause));
-        log.error({ err: cause }, 'the rig could not be drained');
-        void this.exit('the drain failed').catch((error) => log.error({ err: error }, 'maintenance did not end'));
-      },
-    );
+        const error = asOutboardError(cause);
+        mode.fault(error);
+        log.error({ code: error.code, err: cause }, 'something was not in order when maintenance began');
+      })
+      .finally(() => {
+        if (abort.signal.aborted) return;
+        session.drained = true;
+        mode.set('maintenance');
+      });
   }
 
   /** Ends a session; a processor takes jobs again only when its safe state was reached and verified. */
@@ -119,7 +138,7 @@ export class Maintenance {
     clearTimeout(session.timer);
     session.abort.abort(new OutboardError('take.aborted', why));
     // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
-    if (mode.mode !== 'draining')
+    if (session.drained)
       for (const { processor, error } of await this.#o.makeSafe()) {
         // The unit owes its safe state and takes no job until it has reached it; the others go on.
         log.error({ processor, code: error.code }, 'a processor is not in its safe state after maintenance');
@@ -130,7 +149,7 @@ export class Maintenance {
       journal.setMeta('maintenance', '');
       journal.audit.append('maintenance.over', { why });
     });
-    mode.set(this.#o.modeAfter());
+    if (mode.mode !== 'stopping') mode.set(this.#o.modeAfter());
   }
 
   stop(): void {

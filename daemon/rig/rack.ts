@@ -107,7 +107,7 @@ export class Rack {
       }),
     );
     if (this.#owed.size > 0) this.#retryLater();
-    else for (const name of names) for (const listener of this.#stateListeners) listener(name);
+    for (const name of names) if (!this.#owed.has(name)) for (const listener of this.#stateListeners) listener(name);
     return failures;
   }
 

@@ -123,6 +123,7 @@ export class Rig {
       },
       engineAt: (rate) => keeper.engineAt(rate),
       mayStart: () => this.#mode.mode === 'ready' && keeper.held,
+      mayRoll: () => ['ready', 'draining'].includes(this.#mode.mode) && keeper.held,
       unitsReady: (names) => rack.ready(names),
       toFlush: (plan) => memory.toFlush(plan.tenant, plan.inserts),
       makeSafe: async (names) => void (await rack.safe(names)),
@@ -150,6 +151,7 @@ export class Rig {
     this.#intake = new Intake({ config, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
     this.#broadcast = new Broadcast({
       rig,
+      log,
       journal,
       signer,
       state: () => this.#state(),
@@ -342,18 +344,37 @@ export class Rig {
 
   async #drain(signal: AbortSignal): Promise<void> {
     await this.#scheduler.drained(signal);
-    const engine = await this.#keeper.engineAt(this.#o.config.interface.rates[0]!);
-    for (const insert of this.#memory.holdingOthers(null)) await this.#memory.flush(insert, engine, signal);
+    const failures: unknown[] = [];
+    for (const insert of this.#memory.holdingOthers(null)) {
+      try {
+        const engine = await this.#keeper.engineAt(this.#o.config.interface.rates[0]!);
+        await this.#memory.flush(insert, engine, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        failures.push(error);
+        this.#alert('warning', asOutboardError(error));
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** A full disk must not turn an alert into a crash. */
+  #alert(severity: 'warning' | 'critical', error: OutboardError): void {
+    try {
+      this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert(severity, error.toJSON()));
+    } catch (cause) {
+      this.#o.log.error({ err: cause, alert: error.code }, 'an alert could not be noted');
+    }
   }
 
   #interfaceLost(error: OutboardError): void {
     this.#mode.fault(error);
     if (this.#mode.mode !== 'stopping') this.#mode.set('faulted');
-    this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert('critical', error.toJSON()));
+    this.#alert('critical', error);
   }
 
   #interfaceBack(): void {
-    if (this.#mode.mode === 'faulted') this.#mode.set(this.#maintenance.session ? 'maintenance' : 'ready');
+    if (this.#mode.mode === 'faulted') this.#mode.set(this.#maintenance.mode ?? 'ready');
   }
 
   #heardLink(report: LinkReport): void {

@@ -9,7 +9,7 @@ import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
 import { anotherTakeMayHelp, type Bounce, type PreparedBounce } from './bounce.js';
 import type { Engine } from './engine/engine.js';
-import { pickNext } from './fairness.js';
+import { forgetOldest, pickNext } from './fairness.js';
 import { type IsolationSubject, mayRollTogether } from './isolation.js';
 import type { JobPlan } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
@@ -26,6 +26,8 @@ export interface SchedulerOptions {
   engineAt(rate: number): Promise<Engine>;
   /** False in every mode but `ready`. */
   mayStart(): boolean;
+  /** True also while the rig drains: what was begun may end. */
+  mayRoll(): boolean;
   unitsReady(processors: readonly string[]): boolean;
   /** Inserts that must forget before this take may begin: its own, and those from which a strange echo could leak into it. */
   toFlush(plan: JobPlan): string[];
@@ -42,6 +44,8 @@ interface Active {
   /** Resolves when the attempt is over and its outcome committed. */
   over: Promise<void>;
   holdsInserts: boolean;
+  /** True once the gear may have been touched. */
+  ran: boolean;
 }
 
 interface Waiting {
@@ -50,6 +54,8 @@ interface Waiting {
   abort: AbortController;
   retryAt: number;
   recallFailures: number;
+  /** Attempts that ended before they rolled, whoever was to blame. */
+  tries: number;
   /** Since when it was ready to start but for other takes. */
   blockedSince: number | null;
 }
@@ -59,7 +65,15 @@ const MAX_PREPARED = 4;
 /** A job that was overtaken for this long is not overtaken any more. */
 const PATIENCE_MS = 60_000;
 /** What no attempt is to blame for: it is tried again for as long as it takes. */
-const BLAMELESS: ReadonlySet<string> = new Set(['take.aborted', 'trust.missing', 'trust.clock']);
+const BLAMELESS: ReadonlySet<string> = new Set([
+  'take.aborted',
+  'trust.missing',
+  'trust.clock',
+  'rig.mode',
+  'audio.gone',
+  'audio.closed',
+  'audio.busy',
+]);
 /** After a look that failed, or a job whose plan cannot be made now. */
 const LOOK_AGAIN_MS = 2000;
 const RETRY_BASE_MS = 500;
@@ -70,6 +84,7 @@ export class Scheduler {
   readonly #active = new Map<number, Active>();
   readonly #waiting = new Map<number, Waiting>();
   readonly #lastServed = new Map<string, number>();
+  readonly #withdrawing = new Set<number>();
   /** Sources that are open for jobs which have not begun. */
   get #prepared(): number {
     let count = 0;
@@ -134,9 +149,15 @@ export class Scheduler {
   /** Ends a job that is not sealed yet; resolves when nothing of it plays any more. The caller says what it ends as. */
   async withdraw(job: JobRow, reason: OutboardError): Promise<void> {
     const active = this.#active.get(job.id);
-    active?.abort.abort(reason);
-    await active?.over;
-    await this.#forget(job.id);
+    this.#withdrawing.add(job.id);
+    try {
+      active?.abort.abort(reason);
+      await active?.over;
+      await this.#forget(job.id);
+    } finally {
+      // The caller commits in the same turn in which this resolves.
+      setImmediate(() => this.#withdrawing.delete(job.id));
+    }
   }
 
   /** Looks again, soon. Cheap; called whenever anything changed that could let a job start. */
@@ -177,6 +198,7 @@ export class Scheduler {
       if (waiting.retryAt > now) wakeAt = Math.min(wakeAt, waiting.retryAt);
       return waiting.retryAt <= now;
     });
+    forgetOldest(this.#lastServed);
     const order = pickNext(candidates, this.#lastServed);
     const impatient: JobPlan[] = [];
     for (const job of order) {
@@ -196,7 +218,7 @@ export class Scheduler {
     }
     this.#expire();
     wakeAt = Math.min(wakeAt, now + this.#nextExpiryMs());
-    if (Number.isFinite(wakeAt))
+    if (Number.isFinite(wakeAt) && !this.#stopped)
       this.#timer = setTimeout(() => this.poke(), Math.max(10, Math.min(wakeAt - now, 60_000)));
   }
 
@@ -205,7 +227,7 @@ export class Scheduler {
     const { journal } = this.#o;
     const jobs: JobRow[] = [];
     for (const job of journal.jobs.inState('ready')) {
-      if (this.#active.has(job.id)) continue;
+      if (this.#active.has(job.id) || this.#withdrawing.has(job.id)) continue;
       if (!this.#waiting.has(job.id)) {
         try {
           const plan = await this.#o.planOf(job);
@@ -214,6 +236,7 @@ export class Scheduler {
             abort: new AbortController(),
             retryAt: 0,
             recallFailures: 0,
+            tries: 0,
             blockedSince: null,
           });
         } catch (cause) {
@@ -273,6 +296,7 @@ export class Scheduler {
       abort: waiting.abort,
       over: Promise.resolve(),
       holdsInserts: true,
+      ran: false,
     };
     this.#active.set(job.id, active);
     this.#lastServed.set(waiting.plan.tenant, ++this.#turn);
@@ -287,16 +311,20 @@ export class Scheduler {
     let prepared: PreparedBounce | undefined;
     try {
       prepared = await (waiting.prepared ?? this.#o.bounce.prepare(job, abort.signal));
-      const engine = await this.#o.engineAt(active.plan.rate);
       const release = () => {
         active.holdsInserts = false;
         this.poke();
       };
-      await this.#o.bounce.run(prepared, engine, { signal: abort.signal, flush: active.flush, release });
+      const engine = () => this.#o.engineAt(active.plan.rate);
+      const begins = () => {
+        if (!this.#o.mayRoll()) throw new OutboardError('rig.mode', 'the rig takes no job now');
+      };
+      active.ran = true;
+      await this.#o.bounce.run(prepared, { signal: abort.signal, engine, begins, flush: active.flush, release });
       this.#waiting.delete(job.id);
     } catch (cause) {
       // The next tenant must not find this one's settings.
-      if (active.holdsInserts) await this.#o.makeSafe(active.plan.hops.map((hop) => hop.processor));
+      if (active.ran && active.holdsInserts) await this.#o.makeSafe(active.plan.hops.map((hop) => hop.processor));
       this.#settle(job, waiting, asOutboardError(abort.signal.aborted ? abort.signal.reason : cause));
     } finally {
       await prepared?.dispose().catch(() => undefined);
@@ -341,8 +369,8 @@ export class Scheduler {
     const rolled = job.state === 'rolling';
     // The caller of `withdraw` commits what the job ends as.
     if (error.code === 'job.cancelled') return;
-    const blameless = BLAMELESS.has(error.code);
-    const hopeful = blameless || anotherTakeMayHelp(error);
+    const blameless = !rolled && BLAMELESS.has(error.code);
+    const hopeful = blameless || error.code === 'take.aborted' || anotherTakeMayHelp(error);
     const recallFailures = waiting.recallFailures + (rolled || blameless ? 0 : 1);
     const spent = job.attempt >= job.maxAttempts || recallFailures >= job.maxAttempts;
     if (!hopeful || (spent && (rolled || recallFailures > 0))) {
@@ -353,7 +381,8 @@ export class Scheduler {
     this.#waiting.set(job.id, {
       plan: waiting.plan,
       abort: new AbortController(),
-      retryAt: performance.now() + (rolled ? 0 : backoffMs(recallFailures, RETRY_BASE_MS, RETRY_MAX_MS)),
+      retryAt: performance.now() + (rolled ? 0 : backoffMs(waiting.tries, RETRY_BASE_MS, RETRY_MAX_MS)),
+      tries: waiting.tries + 1,
       recallFailures,
       blockedSince: null,
     });
@@ -367,8 +396,10 @@ export class Scheduler {
   /** startBy counts until the first attempt. */
   #expire(): void {
     for (const job of this.#o.journal.jobs.startByBefore(nowSeconds()))
-      if (!this.#active.has(job.id))
+      if (!this.#active.has(job.id)) {
+        void this.#forget(job.id);
         this.#end(job, new OutboardError('job.expired', 'startBy passed before the first attempt could begin'));
+      }
   }
 
   #nextExpiryMs(): number {

@@ -13,11 +13,19 @@ import { OutboardError } from '../../core/errors.js';
 export const DISK_MARGIN_BYTES = 16 * 1024 * 1024;
 const CHUNK_SYNC_BYTES = 64 * 1024 * 1024;
 
+/** How far an upload has come. */
+interface Progress {
+  hash: Hash;
+  bytes: number;
+  /** True when a part of it was read from a file that another process wrote. */
+  found: boolean;
+}
+
 export class Spool {
   readonly #dir: string;
   readonly #ballastBytes: number;
   /** Hash states of uploads that paused, so that resuming does not read the file again. */
-  readonly #hashes = new Map<string, { hash: Hash; bytes: number }>();
+  readonly #hashes = new Map<string, Progress>();
   readonly #writing = new Set<string>();
 
   constructor(options: { dir: string; ballastBytes: number }) {
@@ -136,6 +144,9 @@ export class Spool {
     this.#hashes.delete(digest);
     if (`sha256:${progress.hash.digest('hex')}` !== digest) {
       await rm(path, { force: true });
+      // What was found after a restart may have been damaged by it; that is no word about the store.
+      if (progress.found)
+        throw new OutboardError('blob.offset', 'what was kept of this upload is damaged: begin again at 0');
       throw new OutboardError('source.digest', 'the bytes that came are not what the grant names');
     }
     await rename(path, this.sourcePath(digest));
@@ -143,7 +154,7 @@ export class Spool {
     return true;
   }
 
-  async #broken(error: unknown, digest: string, path: string, progress: { hash: Hash; bytes: number }): Promise<false> {
+  async #broken(error: unknown, digest: string, path: string, progress: Progress): Promise<false> {
     if (error instanceof OutboardError) {
       this.#hashes.delete(digest);
       await rm(path, { force: true });
@@ -158,12 +169,12 @@ export class Spool {
     return false;
   }
 
-  async #hashSoFar(digest: string, path: string, bytes: number): Promise<{ hash: Hash; bytes: number }> {
+  async #hashSoFar(digest: string, path: string, bytes: number): Promise<Progress> {
     const kept = this.#hashes.get(digest);
     if (kept?.bytes === bytes) return kept;
     const hash = createHash('sha256');
     if (bytes > 0) for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    return { hash, bytes };
+    return { hash, bytes, found: bytes > 0 };
   }
 
   /** Gives a finished result its name and syncs the folder; before this the file itself was synced. */

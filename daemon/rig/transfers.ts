@@ -4,8 +4,8 @@ import type { DeliveryItem, FetchItem, TransferReport } from '../../core/contrac
 import { backoffMs } from '../../core/duration.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
 import type { Logger } from '../log.js';
-import { pickNext } from './fairness.js';
-import type { JobRow } from './journal/jobs.js';
+import { forgetOldest, pickNext } from './fairness.js';
+import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
 import type { Spool } from './spool.js';
 import { Waiters } from './waiters.js';
@@ -42,7 +42,16 @@ export class Transfers {
 
   start(): void {
     this.#waiters.begin();
-    this.#journal.jobs.onChange(() => this.#waiters.wake());
+    this.#journal.jobs.onChange((job) => {
+      if (isOpen(job)) return this.#waiters.wake();
+      // Nobody's patience outlives the jobs that had it.
+      for (const digest of [job.sourceDigest, job.resultDigest])
+        if (
+          digest &&
+          this.#journal.jobs.openBySource(digest).length + this.#journal.jobs.openByResult(digest).length === 0
+        )
+          this.#patience.delete(digest);
+    });
   }
 
   stop(): void {
@@ -52,6 +61,7 @@ export class Transfers {
   /** Sources of accepted jobs, tenants in turn, without those whose next try is not due. */
   async fetches(waitMs: number, signal: AbortSignal): Promise<FetchItem[]> {
     return await this.#poll(waitMs, signal, async () => {
+      forgetOldest(this.#lastFetched);
       const items: FetchItem[] = [];
       for (const job of pickNext(this.#journal.jobs.inState('accepted'), this.#lastFetched)) {
         const digest = job.sourceDigest!;
@@ -115,6 +125,8 @@ export class Transfers {
     const bytes = this.#wanted(digest).sourceBytes!;
     try {
       const whole = await this.#spool.receive(digest, bytes, offset, body);
+      // A store that gave something is a store that gives.
+      if ((await this.#spool.offset(digest)) > offset) this.#patience.delete(digest);
       if (whole) this.#whole(digest, bytes);
       return whole;
     } catch (cause) {
@@ -131,6 +143,7 @@ export class Transfers {
   /** The source is there: jobs that were granted this size are ready, and those granted another one were granted something else. */
   #whole(digest: string, bytes: number): void {
     this.#patience.delete(digest);
+    this.lastProblem = null;
     for (const job of this.#accepted(digest)) {
       if (job.sourceBytes === bytes) this.#journal.jobs.transition(job.id, 'ready');
       else this.#fail(job, new OutboardError('source.size', `the source has ${bytes} bytes, not ${job.sourceBytes}`));

@@ -217,6 +217,7 @@ describe('a host that is wrong', { timeout: 300_000 }, () => {
     if (stack.rig!.over) {
       assert.equal(await stack.rig!.exit(), 74, stack.logs());
       await stack.startRig();
+      assert.ok(!stack.rig!.over, stack.logs());
     }
     const final = await settle(stack, dispatcher, job);
     assert.equal(final.payload.type, 'closed', `${JSON.stringify(final.payload.problem)} ${stack.logs()}`);

@@ -113,6 +113,11 @@ export class JournalDatabase {
     try {
       db.exec('COMMIT');
     } catch (cause) {
+      // A full disk leaves the transaction open, and rolled back it is known not to have happened (sqlite.org/lang_transaction.html, 2.3).
+      if (isFull(cause) && db.inTransaction) {
+        db.exec('ROLLBACK');
+        throw diskFull(cause);
+      }
       const error = new OutboardError('journal.commit', `the outcome of the commit "${name}" is unknown`, { cause });
       this.#onIndeterminate(error);
       throw error;
@@ -122,8 +127,12 @@ export class JournalDatabase {
   }
 }
 
+function isFull(error: unknown): boolean {
+  return (error as { code?: string }).code?.startsWith('SQLITE_FULL') ?? false;
+}
+
 function diskFull(error: unknown): unknown {
-  if ((error as { code?: string }).code?.startsWith('SQLITE_FULL'))
-    return new OutboardError('rig.disk-full', 'the disk of the journal is full', { cause: error });
-  return error;
+  return isFull(error)
+    ? new OutboardError('rig.disk-full', 'the disk of the journal is full', { cause: error })
+    : error;
 }

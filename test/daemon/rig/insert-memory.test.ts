@@ -80,10 +80,13 @@ describe('a flush', () => {
     assert.equal(hopeless.journal.insertTenant('tape'), 'tenant-before');
   });
 
-  it('is made also when the processor does not answer: maintenance must be able to begin', async (t) => {
-    const { flush, order } = await bench(t, [-120], () => Promise.reject(new OutboardError('processor.lost', 'gone')));
-    await flush();
-    assert.deepEqual(order, ['safe deck', 'flush 1 2 3']);
+  it('is not believed while the processor is not in its safe state: muted, it would be quiet and still hold a song', async (t) => {
+    const { flush, order, journal } = await bench(t, [-120], () =>
+      Promise.reject(new OutboardError('processor.lost', 'gone')),
+    );
+    await assert.rejects(flush(), { code: 'processor.lost' });
+    assert.deepEqual(order, ['safe deck']);
+    assert.equal(journal.insertTenant('tape'), 'tenant-before');
   });
 });
 

@@ -31,9 +31,9 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
   });
   journal.open(Buffer.alloc(32, 7));
   t.after(() => journal.close());
-  const again = () => {
+  const again = (begins: 'ready' | 'faulted' = 'ready') => {
     const mode = new ModeKeeper();
-    mode.set('ready');
+    mode.set(begins);
     const maintenance = new Maintenance({
       rig: 'rig-01',
       journal,
@@ -126,6 +126,9 @@ describe('maintenance', () => {
     const restarted = again();
     restarted.maintenance.resume();
     assert.equal(restarted.mode.mode, 'draining');
+    const without = again('faulted');
+    without.maintenance.resume();
+    assert.equal(without.maintenance.mode, 'draining', 'also while the interface is away');
     assert.equal(restarted.maintenance.session?.reason, 'a test');
     journal.db.commit('later', () => journal.setMeta('maintenance', JSON.stringify({ until: 1, reason: 'long over' })));
     const late = again();
@@ -133,12 +136,12 @@ describe('maintenance', () => {
     assert.equal(late.mode.mode, 'ready');
   });
 
-  it('ends when the rig cannot be drained, and says why', async (t) => {
+  it('begins also when not everything is in order, and says what is not: that is when a rig needs somebody', async (t) => {
     const error = new OutboardError('insert.noisy', 'the return of tape stays at -40.0 dBFS');
-    const { ask, becomes, mode, maintenance } = await bench(t, { drain: () => Promise.reject(error) });
+    const { ask, becomes, mode } = await bench(t, { drain: () => Promise.reject(error) });
+    mode.set('faulted');
     await ask('maintenance.enter');
-    await becomes('ready');
+    await becomes('maintenance');
     assert.equal(mode.lastFault?.error.code, 'insert.noisy');
-    assert.equal(maintenance.session, undefined);
   });
 });

@@ -49,7 +49,7 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
       note('prepared', job);
       return { job, dispose: async () => note('disposed', job) } as unknown as PreparedBounce;
     },
-    run: ({ job }: PreparedBounce, _engine: Engine, { signal, flush, release }: Attempt) =>
+    run: ({ job }: PreparedBounce, { signal, flush, release }: Attempt) =>
       new Promise<void>((resolve, reject) => {
         const now = () => journal.jobs.get(job.id);
         runs.push({
@@ -77,6 +77,7 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
     planOf: async (job) => plans.get(job.id)!,
     engineAt: async () => ({}) as Engine,
     mayStart: () => true,
+    mayRoll: () => true,
     unitsReady: () => true,
     toFlush: () => [],
     makeSafe: async (processors) => void past.push(['safe', `${processors}`]),
