@@ -1,5 +1,8 @@
 /** A delay of whole frames that keeps what is in it. It grows when a longer delay is asked for, and forgets when there is none. */
 
+/** More than a second at 96 kHz: a delay that is made longer finds what went in before, as it would in a real line. */
+const SHORTEST_RING_FRAMES = 131_072;
+
 export class DelayLine {
   #ring: Float64Array = new Float64Array(0);
   #mask = 0;
@@ -72,7 +75,7 @@ export class DelayLine {
   /** Makes the ring at least so long, with its content where it was: `age` frames behind the next one to be written. */
   #reserve(length: number): void {
     if (length <= this.#ring.length) return;
-    let size = 1024;
+    let size = SHORTEST_RING_FRAMES;
     while (size < length) size *= 2;
     const ring = new Float64Array(size);
     const old = this.#ring;

@@ -149,7 +149,11 @@ export class Stack {
     const [command, ...rest] = [...this.#rigPrefix, process.execPath, ...args];
     this.rig = new Child(command!, rest, options.env);
     if (options.ready !== false)
-      await until(async () => this.rig!.over || (await this.status().catch(() => null)) !== null);
+      await until(async () => {
+        // A test that means a rig to die at its start says `ready: false`; every other one would wait for ever.
+        if (this.rig!.over && main === RIG_MAIN) throw new Error(`the rig ended: ${this.rig!.output}`);
+        return this.rig!.over || (await this.status().catch(() => null)) !== null;
+      });
   }
 
   async startCourier(): Promise<void> {
