@@ -15,7 +15,7 @@ The rig process: holds the interface, the processors, the keys and the journal. 
   --config FILE        the rig's configuration
   --log-level LEVEL    trace, debug, info, warn or error
   --new-epoch REASON   after a restore from a backup: open jobs fail, older tokens and trust bundles are refused
-Exit codes: 0 stopped, 64 usage, 74 a commit's outcome is unknown (start again), 75 another daemon holds the state, 78 configuration.
+Exit codes: 0 stopped, 1 forced or not stopped within 30 s, 64 usage, 74 a commit's outcome is unknown (start again), 75 another daemon holds the state, 78 configuration.
 `;
 
 function arguments_() {
@@ -45,12 +45,18 @@ const log = createLogger('outboardd', args['log-level']);
 // SIGUSR1 would open the inspector, through which every secret could be read.
 process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored'));
 
+const STOP_MS = 30_000;
 let rig: Rig | undefined;
 let stopping = false;
 async function stop(signal: string): Promise<void> {
   if (stopping) process.exit(1);
   stopping = true;
   log.info({ signal }, 'stopping; a second signal forces it');
+  // The journal makes any end a good one: what does not stop in time is ended like a crash.
+  setTimeout(() => {
+    log.fatal('the rig did not stop in time');
+    process.exit(1);
+  }, STOP_MS).unref();
   await rig?.stop();
   process.exit(0);
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { Dispatcher } from '../../client/dispatcher.js';
 import { StatusAnswer } from '../../core/contract/index.js';
+import { within } from '../../core/duration.js';
 import { DemoStore } from '../../daemon/cli/demo-store.js';
 import { type InitResult, initRig } from '../../daemon/cli/init-rig.js';
 import { loadParties, type Parties } from '../../daemon/cli/parties.js';
@@ -24,6 +25,9 @@ export const RIG_MAIN = join(ROOT, 'daemon/rig/main.js');
 export const COURIER_MAIN = join(ROOT, 'daemon/courier/main.js');
 export const KILLABLE_RIG = join(ROOT, 'test/peers/killable-rig.js');
 export const CLI_MAIN = join(ROOT, 'daemon/cli/main.js');
+
+/** A stop recalls safe states and finishes files; it does not take this long. */
+const END_MS = 40_000;
 
 /** A child process and all that it wrote. */
 export class Child {
@@ -51,9 +55,14 @@ export class Child {
     return this.process.exitCode ?? this.process.signalCode!;
   }
 
+  /** @throws when it does not end: a test that waits for ever says nothing */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (!this.over) this.process.kill(signal);
-    await this.exit();
+    const late = () => new Error(`the process did not end by ${signal}: ${this.output}`);
+    await within(END_MS, this.exit(), late).catch((error) => {
+      this.process.kill('SIGKILL');
+      throw error;
+    });
   }
 }
 
