@@ -32,6 +32,7 @@ import { Maintenance } from './maintenance.js';
 import { ModeKeeper } from './mode.js';
 import { Outgoing } from './outgoing.js';
 import { isWell, Rack, type UnitFactory } from './rack.js';
+import { beginEpoch, recover } from './recovery.js';
 import { Scheduler } from './scheduler.js';
 import { Spool } from './spool.js';
 import { Transfers } from './transfers.js';
@@ -188,7 +189,7 @@ export class Rig {
     // A full disk refuses even the commits that would free it.
     await this.#spool.open();
     this.#journal.open(journalKey);
-    if (this.#o.newEpoch !== undefined) this.#beginEpoch(this.#o.newEpoch);
+    if (this.#o.newEpoch !== undefined) beginEpoch(this.#journal, this.#o.newEpoch);
     const disbelief = await this.#trust.load();
     if (disbelief)
       log.error({ code: disbelief.code }, `the trust bundle of the last run is not believed: ${disbelief.message}`);
@@ -196,7 +197,7 @@ export class Rig {
     // Safe state first: whatever the last run left in the gear ends before anything else begins.
     await this.#rack.start(this.#abort.signal);
     await this.#rack.safe();
-    await this.#recover();
+    await recover(this.#journal, this.#spool, log);
     await this.#keeper.start();
     this.#outgoing.start();
     this.#transfers.start();
@@ -296,50 +297,6 @@ export class Rig {
       if (error.code !== 'trust.version')
         log.error({ code: error.code }, `the configured trust bundle is not taken: ${error.message}`);
     }
-  }
-
-  /** After a crash only the journal says what was. A take that had begun is spent; everything else goes on where it stood. */
-  async #recover(): Promise<void> {
-    const { jobs } = this.#journal;
-    for (const job of jobs.inState('rolling')) {
-      const spent = job.attempt >= job.maxAttempts;
-      const code = spent ? 'job.attempts' : 'take.aborted';
-      const problem = new OutboardError(code, `the rig process ended while attempt ${job.attempt} rolled`).toJSON();
-      jobs.transition(job.id, spent ? 'failed' : 'ready', { problem });
-    }
-    for (const job of jobs.inState('ready'))
-      if (!(await this.#spool.hasSource(job.sourceDigest!, job.sourceBytes!)))
-        jobs.transition(job.id, 'failed', {
-          problem: new OutboardError('source.unavailable', 'the source is no longer in the spool').toJSON(),
-        });
-    const open = jobs.inState('accepted', 'ready', 'sealed', 'delivered');
-    const removed = await this.#spool.sweep({
-      sources: new Set(
-        open.filter((job) => job.state === 'accepted' || job.state === 'ready').map((job) => job.sourceDigest!),
-      ),
-      results: new Set(open.flatMap((job) => (job.resultDigest ? [job.resultDigest] : []))),
-    });
-    if (removed.length > 0)
-      this.#o.log.info({ files: removed.length }, 'files that belong to no open job were removed from the spool');
-  }
-
-  #beginEpoch(why: string): void {
-    const journal = this.#journal;
-    const epoch = Number(journal.meta('epoch') ?? 1) + 1;
-    journal.db.commit('epoch', () => {
-      journal.setMeta('epoch', String(epoch));
-      journal.setMeta('epoch.floor', String(nowSeconds()));
-      journal.setMeta('trust.chain', '');
-      // Whose sound the backup names is not whose sound is there.
-      journal.db.run('DELETE FROM insert_memory');
-      journal.audit.append('epoch', { epoch, why });
-      const problem = new OutboardError(
-        'rig.epoch',
-        'the rig was restored from a backup; its open jobs ended',
-      ).toJSON();
-      for (const job of journal.jobs.inState('accepted', 'ready', 'rolling', 'sealed', 'delivered'))
-        journal.jobs.transition(job.id, 'failed', { problem });
-    });
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
