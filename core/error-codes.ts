@@ -141,6 +141,11 @@ export const ERRORS = {
     exit: TEMPFAIL,
     advice: 'The take was ended on purpose. Offer the job again if it is still wanted.',
   },
+  'take.full-scale': {
+    exit: IOERR,
+    advice:
+      "The return is over full scale behind its trim at the frame named. Lower driveDb, or measure the insert's trims.",
+  },
   'take.drift': {
     exit: IOERR,
     advice: 'A processor no longer had the recalled settings after the take. Lock its front panel.',
@@ -165,6 +170,19 @@ export const ERRORS = {
   'audio.latency': {
     exit: CONFIG,
     advice: 'The driver does not know its loop latency at this rate. Measure it, or run the sync channel.',
+  },
+  'audio.device': {
+    exit: CONFIG,
+    advice: 'Name the card itself, hw:CARD=NAME,DEV=N; `outboard interface list` shows what is there.',
+  },
+  'audio.driver': {
+    exit: CONFIG,
+    advice: 'The driver is not built on this host. Install the package named and run `npm rebuild` in the tree.',
+  },
+  'audio.sync': {
+    exit: IOERR,
+    advice:
+      'The sync channel is not heard. Check the cable between the output and the input that interface.sync names.',
   },
   'audio.closed': { exit: SOFTWARE, advice: 'The interface was closed while it was in use.' },
 

@@ -72,7 +72,7 @@ function checkProcessors(config: RigConfig, fault: Fault): void {
 function checkCrosstalkNames(config: RigConfig, fault: Fault): void {
   const lists = [
     { path: ['isolation', 'crosstalk'], rows: config.isolation.crosstalk },
-    { path: ['interface', 'crosstalk'], rows: config.interface.crosstalk },
+    { path: ['interface', 'crosstalk'], rows: config.interface.driver === 'virtual' ? config.interface.crosstalk : [] },
   ];
   for (const { path, rows } of lists) {
     rows.forEach((row, index) => {

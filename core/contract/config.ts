@@ -28,6 +28,14 @@ export const VirtualPath = z.strictObject({
 });
 export type VirtualPath = z.infer<typeof VirtualPath>;
 
+/** One output that is wired to one input for good. */
+export const SyncWire = z.strictObject({
+  send: z.int().min(1).max(1024),
+  return: z.int().min(1).max(1024),
+  levelDbfs: z.number().min(-60).max(-1).default(-20),
+});
+export type SyncWire = z.infer<typeof SyncWire>;
+
 export const VirtualInterfaceConfig = z.strictObject({
   driver: z.literal('virtual'),
   clock: z.enum(['realtime', 'fast']),
@@ -41,12 +49,70 @@ export const VirtualInterfaceConfig = z.strictObject({
     .max(4_194_304)
     .default(131_072)
     .meta({ description: 'length of the playback and capture rings' }),
+  sync: SyncWire.optional().meta({
+    description: 'an ideal wire from one output to one input, with a known sequence on it',
+  }),
   crosstalk: z
     .array(z.strictObject({ from: LocalName, to: LocalName, db: z.number().max(0) }))
     .default([])
     .meta({ description: 'what really leaks on the simulated rig, insert to insert' }),
 });
 export type VirtualInterfaceConfig = z.infer<typeof VirtualInterfaceConfig>;
+
+/**
+ * An ALSA device of the kernel's own, by the name of its card: a number changes with the order in which cards are found, and every other
+ * kind of name (default, plughw, dmix, pulse) is shared or converts.
+ */
+export const HwDevice = z
+  .string()
+  .regex(
+    /^hw:CARD=[A-Za-z0-9_-]{1,32},DEV=\d{1,3}$/,
+    'write hw:CARD=NAME,DEV=N (`outboard interface list` shows them)',
+  );
+
+const HwDevices = z.union([HwDevice, z.strictObject({ playback: HwDevice, capture: HwDevice })]).meta({
+  description: 'the card, or its two directions where they have different names',
+});
+
+const hardware = {
+  device: HwDevices,
+  rates: z.array(RateHz).min(1),
+  in: z.int().min(1).max(128),
+  out: z.int().min(1).max(128),
+  format: z.enum(['S32_LE', 'S24_3LE']).default('S32_LE'),
+  sync: SyncWire.optional().meta({
+    description: 'carries a known sequence: measures the loop latency, and finds lost samples that no driver reports',
+  }),
+  loopLatencyFrames: z.int().min(0).max(48_000).optional().meta({
+    description: 'measured, for an interface without a sync channel whose two directions start together',
+  }),
+  procRoot: FilePath.default('/proc/asound').meta({ description: 'where the kernel tells of its sound cards' }),
+};
+
+export const AlsaInterfaceConfig = z.strictObject({
+  driver: z.literal('alsa'),
+  ...hardware,
+  periodFrames: z.int().min(16).max(8192).default(256),
+  periods: z.int().min(2).max(64).default(4),
+  ringSeconds: z.number().min(1).max(30).default(2.5).meta({
+    description: 'length of the playback and capture rings: how long the daemon may be held up without losing anything',
+  }),
+});
+export type AlsaInterfaceConfig = z.infer<typeof AlsaInterfaceConfig>;
+
+export const PortaudioInterfaceConfig = z.strictObject({
+  driver: z.literal('portaudio'),
+  ...hardware,
+  periodFrames: z.int().min(4096).max(65_536).default(4096),
+});
+export type PortaudioInterfaceConfig = z.infer<typeof PortaudioInterfaceConfig>;
+
+export const InterfaceConfig = z.discriminatedUnion('driver', [
+  VirtualInterfaceConfig,
+  AlsaInterfaceConfig,
+  PortaudioInterfaceConfig,
+]);
+export type InterfaceConfig = z.infer<typeof InterfaceConfig>;
 
 export const InsertConfig = z.strictObject({
   sends: Channels,
@@ -119,9 +185,10 @@ export const RigConfig = z.strictObject({
   journal: z.strictObject({ keyFile: FilePath.optional() }).default({}),
   trust: z.strictObject({ bundle: FilePath.optional(), roots: Roots }),
   clock: z.strictObject({ sync: z.enum(['timesyncd', 'unchecked']) }),
-  interface: z.discriminatedUnion('driver', [VirtualInterfaceConfig]),
+  interface: InterfaceConfig,
   inserts: z.record(LocalName, InsertConfig),
   processors: z.record(LocalName, ProcessorConfig),
+  calibration: FilePath.optional().meta({ description: 'trims of the inserts, as they were measured' }),
   isolation: Isolation.prefault({}),
   limits: Limits.prefault({}),
 });
@@ -149,6 +216,18 @@ export type StoreConfig = z.infer<typeof StoreConfig>;
 
 export const CourierConfig = z.strictObject({ rig: RigId, socket: FilePath, broker: BrokerConfig, store: StoreConfig });
 export type CourierConfig = z.infer<typeof CourierConfig>;
+
+const TrimDb = z.array(z.number().min(-24).max(24)).min(1).max(8);
+
+/**
+ * What calibration found of the inserts, in force for every take while the file is configured. Per channel of the insert, in order; digital gain,
+ * before the converter and behind it, that brings every insert to the same level.
+ */
+export const CalibrationFile = z.strictObject({
+  version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
+  inserts: z.record(LocalName, z.strictObject({ sendTrimDb: TrimDb, returnTrimDb: TrimDb })),
+});
+export type CalibrationFile = z.infer<typeof CalibrationFile>;
 
 /** What the reference dispatcher needs; it plays the keeper and the tenant too, so it stays on a desk and off servers. */
 export const ClientConfig = z.strictObject({

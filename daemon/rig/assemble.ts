@@ -38,6 +38,8 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
         'profile.unknown',
         `${loaded.file}: processors.${name}.profile: there is no profile ${processor.profile}`,
       );
+  if (config.interface.driver !== 'virtual')
+    throw new OutboardError('audio.driver', `the driver ${config.interface.driver} is not part of this build`);
   const analog = new VirtualAnalog(config.inserts, config.interface.crosstalk);
   const { courier, control } = config.sockets;
   return {

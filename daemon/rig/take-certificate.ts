@@ -57,7 +57,7 @@ export function certificateOf(
       xruns: report.xruns,
       starvedFrames: report.starvedFrames,
       droppedFrames: report.droppedFrames,
-      clock: config.interface.clock,
+      clock: config.interface.driver === 'virtual' ? config.interface.clock : 'hardware',
     },
     dither: report.dither,
     peakDbfs: report.peak.map((peak) => (peak > 0 ? ratioToDb(peak) : null)),

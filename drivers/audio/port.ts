@@ -11,14 +11,29 @@ export interface DeviceInfo {
   /** What `claim` takes, for instance `hw:CARD=Interface,DEV=0`. */
   name: string;
   description: string;
-  inChannels: number;
-  outChannels: number;
+  /** Null where it cannot be known without opening the device; 0 where it has no such direction. */
+  inChannels: number | null;
+  outChannels: number | null;
 }
 
 export interface ClaimProof {
-  /** True when the exclusive hold was shown, not only assumed. */
+  /** True when the exclusive hold was shown, not only assumed: every check holds. */
   exclusive: boolean;
   device: string;
+  /** One sentence for people. */
+  detail: string;
+  /** What was looked at, one by one. */
+  checks: ClaimCheck[];
+}
+
+export interface ClaimCheck {
+  /**
+   * `owner`: the kernel names a thread of this process as the owner of every sub-device. `busy-probe`: another process was refused with
+   * EBUSY. `hw-params`: the kernel runs what was asked. `sub-devices`: none was left for others. `model`: a simulated interface's word.
+   */
+  name: 'owner' | 'busy-probe' | 'hw-params' | 'sub-devices' | 'model';
+  /** Null where it could not be looked at: that proves nothing and disproves nothing. */
+  holds: boolean | null;
   detail: string;
 }
 
@@ -42,6 +57,8 @@ export interface Granted extends StreamRequest {
   startedAtNs: bigint;
   /** L: capture frame n belongs to playback frame n - L. Null where the driver cannot know it and it has to be measured. */
   loopLatencyFrames: number | null;
+  /** True where both directions start on one edge, so that L is the same at every start with the same request. */
+  startsTogether: boolean;
   /** How far ahead of `played` the ring takes samples. */
   ringFrames: number;
   clock: 'realtime' | 'fast' | 'hardware';
@@ -63,7 +80,8 @@ export interface Tally {
   dropped: number;
 }
 
-export type FaultKind = 'xrun-in' | 'xrun-out' | 'starved' | 'dropped' | 'stalled' | 'lost' | 'claim-lost';
+/** `slipped` is never told by a driver: it is what the engine's sync channel finds although nothing was reported. */
+export type FaultKind = 'xrun-in' | 'xrun-out' | 'starved' | 'dropped' | 'stalled' | 'lost' | 'claim-lost' | 'slipped';
 
 export interface Fault {
   kind: FaultKind;
@@ -71,11 +89,14 @@ export interface Fault {
   atFrame: number | null;
   frames: number | null;
   monotonicNs: bigint;
+  /** The output channels that `starved` concerns, from 1, where the driver knows them. */
+  channels?: number[];
 }
 
 export interface AudioInterface {
+  /** From what the system tells of its devices; opens none. */
   list(): Promise<DeviceInfo[]>;
-  /** @throws OutboardError audio.busy | audio.gone | audio.denied */
+  /** @throws OutboardError audio.device | audio.busy | audio.gone | audio.denied | audio.driver */
   claim(options: { playback: string; capture: string }): Promise<Claim>;
 }
 
@@ -102,7 +123,11 @@ export interface Claim {
   stop(options: { drain: boolean }): Promise<Tally>;
   /** Within 500 ms, also after an unplug; may be called twice. */
   close(): Promise<void>;
-  verifyClaim(): Promise<ClaimProof>;
+  /**
+   * Looks again. A claim that turns out to be lost is a fault `claim-lost` too.
+   * @param o.probe also has another process try to open the device, which takes some tenths of a second; the last result is told otherwise
+   */
+  verifyClaim(options?: { probe?: boolean }): Promise<ClaimProof>;
   /** Returns the function that removes the listener. */
   onFault(listener: (fault: Fault) => void): () => void;
 }

@@ -122,7 +122,7 @@ class VirtualClaim implements Claim {
   get proof(): ClaimProof {
     const exclusive = this.#state !== 'closed' && this.#device.claimed === this && this.#device.presence === 'here';
     const detail = exclusive ? 'virtual interface: no other claim can be made' : 'virtual interface: not held';
-    return { exclusive, device: VIRTUAL_DEVICE, detail };
+    return { exclusive, device: VIRTUAL_DEVICE, detail, checks: [{ name: 'model', holds: exclusive, detail }] };
   }
 
   async verifyClaim(): Promise<ClaimProof> {
@@ -152,6 +152,7 @@ class VirtualClaim implements Claim {
       ...request,
       startedAtNs: stream.startedAtNs,
       loopLatencyFrames: config.loopLatencyFrames,
+      startsTogether: true,
       ringFrames: config.bufferFrames,
       clock: config.clock,
     };

@@ -36,7 +36,7 @@ export interface LoopOptions {
 }
 
 export class LoopClaim implements Claim {
-  readonly proof: ClaimProof = { exclusive: true, device: 'loop', detail: 'test peer' };
+  readonly proof: ClaimProof = { exclusive: true, device: 'loop', detail: 'test peer', checks: [] };
   state: ClaimState = 'idle';
   /** Everything that the outputs did, per channel from 0, with `record`. */
   readonly heard: number[][];
@@ -89,7 +89,14 @@ export class LoopClaim implements Claim {
     this.#past.fill(0);
     for (const channel of this.heard) channel.length = 0;
     const { clock, ringFrames, loopLatencyFrames } = this.#o;
-    return { ...request, startedAtNs: process.hrtime.bigint(), loopLatencyFrames, ringFrames, clock };
+    return {
+      ...request,
+      startedAtNs: process.hrtime.bigint(),
+      loopLatencyFrames,
+      startsTogether: true,
+      ringFrames,
+      clock,
+    };
   }
 
   arm(range: { channels: number[]; from: number; to: number }): void {

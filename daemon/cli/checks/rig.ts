@@ -50,14 +50,16 @@ function clockFinding(sync: RigConfig['clock']['sync']) {
 }
 
 async function checkDevices(report: CheckReport, config: RigConfig): Promise<void> {
-  const analog = new VirtualAnalog(config.inserts, config.interface.crosstalk);
+  if (config.interface.driver !== 'virtual') return;
+  const wanted = config.interface;
+  const analog = new VirtualAnalog(config.inserts, wanted.crosstalk);
   await report.run('interface', async () => {
-    const device = createVirtualInterface(config.interface, analog);
+    const device = createVirtualInterface(wanted, analog);
     const claim = await device.claim({ playback: VIRTUAL_DEVICE, capture: VIRTUAL_DEVICE });
     try {
       const { exclusive, detail } = await claim.verifyClaim();
       if (!exclusive) throw new OutboardError('audio.busy', detail);
-      const { clock, in: ins, out, rates } = config.interface;
+      const { clock, in: ins, out, rates } = wanted;
       return only({
         warn: `simulated, clock ${clock}, ${ins} in, ${out} out, ${rates.join(' ')} Hz, claimed`,
       });
