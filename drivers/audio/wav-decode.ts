@@ -1,5 +1,5 @@
 /**
- * Sample decoders: bytes of a data chunk to Float64 with full scale 1.0.
+ * Sample decoders: bytes of a data chunk to Float64 with full scale 1.0, or 16 and 24-bit integers to the interface's own words.
  *
  * Every integer format and every float fits into a double, so nothing is rounded. Chunks may begin at any address, so a turn of bytes is
  * first moved to an aligned scratch buffer and then read there as words: for 24 bits that is 2.5 times as fast as byte by byte.
@@ -40,6 +40,24 @@ export class SampleDecoder {
       if (bad >= 0) return done + bad;
     }
     return -1;
+  }
+
+  /** True where `decodeWords` can be called: integers of at most 24 bits. */
+  get hasWords(): boolean {
+    return this.#encoding === 'pcm16' || this.#encoding === 'pcm24';
+  }
+
+  /** As `decode`, to left-justified int32. Only where `hasWords` says so; such samples are always numbers. */
+  decodeWords(bytes: Uint8Array, from: number, count: number, out: Int32Array, at: number): void {
+    const perTurn = SCRATCH_BYTES / this.sampleBytes;
+    const turn = this.#encoding === 'pcm24' ? words24 : words16;
+    for (let done = 0; done < count; done += perTurn) {
+      const now = Math.min(perTurn, count - done);
+      const start = from + done * this.sampleBytes;
+      this.#scratch.set(bytes.subarray(start, start + now * this.sampleBytes));
+      if (!LITTLE_ENDIAN) this.#swap();
+      turn(this.#words, now, out, at + done);
+    }
   }
 
   #turn(count: number, out: Float64Array, at: number): number {
@@ -97,6 +115,38 @@ function decode24(words: Int32Array, count: number, out: Float64Array, at: numbe
   out[at + whole] = (x << 8) * INT32_SCALE;
   if (count - whole > 1) out[at + whole + 1] = (((x >>> 16) & 0xff00) | (y << 16)) * INT32_SCALE;
   if (count - whole > 2) out[at + whole + 2] = (((y >>> 8) & 0xff_ff00) | (z << 24)) * INT32_SCALE;
+}
+
+/** As decode16, without the scale. */
+function words16(words: Int32Array, count: number, out: Int32Array, at: number): void {
+  for (let i = 0; i + 1 < count; i += 2) {
+    const word = words[i >> 1]!;
+    out[at + i] = word << 16;
+    out[at + i + 1] = word & 0xffff_0000;
+  }
+  if (count % 2 === 1) out[at + count - 1] = words[(count - 1) >> 1]! << 16;
+}
+
+/** As decode24, without the scale. */
+function words24(words: Int32Array, count: number, out: Int32Array, at: number): void {
+  const whole = count - (count % 4);
+  let w = 0;
+  for (let i = at; i < at + whole; i += 4, w += 3) {
+    const x = words[w]!;
+    const y = words[w + 1]!;
+    const z = words[w + 2]!;
+    out[i] = x << 8;
+    out[i + 1] = ((x >>> 16) & 0xff00) | (y << 16);
+    out[i + 2] = ((y >>> 8) & 0xff_ff00) | (z << 24);
+    out[i + 3] = z & 0xffff_ff00;
+  }
+  if (whole === count) return;
+  const x = words[w]!;
+  const y = words[w + 1]!;
+  const z = words[w + 2]!;
+  out[at + whole] = x << 8;
+  if (count - whole > 1) out[at + whole + 1] = ((x >>> 16) & 0xff00) | (y << 16);
+  if (count - whole > 2) out[at + whole + 2] = ((y >>> 8) & 0xff_ff00) | (z << 24);
 }
 
 /** 0 * x is 0 for every number and NaN for NaN and the infinities: one test per turn instead of one per sample. */

@@ -91,6 +91,24 @@ export class WavReader {
    * @throws OutboardError wav.truncated | wav.malformed (also for a sample that is not a number) | source.format
    */
   async read(maxFrames: number): Promise<Float64Array | null> {
+    return this.#next(maxFrames, (samples) => new Float64Array(samples));
+  }
+
+  /** True where samples are integers of at most 24 bits. */
+  get hasWords(): boolean {
+    return this.#decoder.hasWords;
+  }
+
+  /**
+   * As `read`, in the interface's own words: left-justified int32 of which the top 24 bits are exact.
+   * @throws RangeError where `hasWords` is false
+   */
+  async readWords(maxFrames: number): Promise<Int32Array | null> {
+    if (!this.hasWords) throw new RangeError(`${this.format.encoding} does not fit into 24-bit words`);
+    return this.#next(maxFrames, (samples) => new Int32Array(samples));
+  }
+
+  async #next<T extends Float64Array | Int32Array>(maxFrames: number, make: (samples: number) => T): Promise<T | null> {
     checkFrames(maxFrames, 1);
     return this.#guard(async () => {
       const frames = Math.min(maxFrames, this.#framesLeft);
@@ -98,7 +116,7 @@ export class WavReader {
         await this.#finish();
         return null;
       }
-      const out = new Float64Array(frames * this.format.channels);
+      const out = make(frames * this.format.channels);
       await this.#decode(out);
       this.#framesLeft -= frames;
       if (this.#framesLeft === 0) await this.#finish();
@@ -138,23 +156,28 @@ export class WavReader {
     }
   }
 
-  async #decode(out: Float64Array): Promise<void> {
+  async #decode(out: Float64Array | Int32Array): Promise<void> {
     const stream = this.#stream;
     const { sampleBytes } = this.#decoder;
     let at = 0;
     while (at < out.length) {
       const whole = Math.min(out.length - at, Math.floor(stream.available / sampleBytes));
       if (whole > 0) {
-        this.#refuse(at, this.#decoder.decode(stream.chunk, stream.offset, whole, out, at));
+        this.#decodeSome(stream.chunk, stream.offset, whole, out, at);
         stream.advance(whole * sampleBytes);
         at += whole;
       } else {
         // A sample that lies across two chunks.
         if ((await stream.take(this.#sample, 0, sampleBytes)) < sampleBytes) throw this.#truncated();
-        this.#refuse(at, this.#decoder.decode(this.#sample, 0, 1, out, at));
+        this.#decodeSome(this.#sample, 0, 1, out, at);
         at++;
       }
     }
+  }
+
+  #decodeSome(bytes: Uint8Array, from: number, count: number, out: Float64Array | Int32Array, at: number): void {
+    if (out instanceof Int32Array) this.#decoder.decodeWords(bytes, from, count, out, at);
+    else this.#refuse(at, this.#decoder.decode(bytes, from, count, out, at));
   }
 
   #refuse(at: number, bad: number): void {

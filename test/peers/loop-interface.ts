@@ -59,6 +59,9 @@ export class LoopClaim implements Claim {
   #readFrom = 0;
   #lost = 0;
   #losing: { frames: number } | null = null;
+  #slip: { at: number; frames: number; told: (at: number) => void } | null = null;
+  /** By how much less everything is late since frames vanished. */
+  #vanished = 0;
   #tally: Tally = { captured: 0, played: 0, xruns: 0, starved: 0, dropped: 0 };
   stops = 0;
 
@@ -83,6 +86,7 @@ export class LoopClaim implements Claim {
     this.#capturedTo = 0;
     this.#readFrom = 0;
     this.#lost = 0;
+    this.#vanished = 0;
     this.#armed = [];
     this.#ring.fill(0);
     this.#mark.fill(0);
@@ -191,6 +195,11 @@ export class LoopClaim implements Claim {
     this.#losing = { frames };
   }
 
+  /** When capture frame `at` is due, `frames` frames vanish before it, and nothing is told: what comes later comes earlier. */
+  slipAt(at: number, frames: number, told: (at: number) => void = () => {}): void {
+    this.#slip = { at, frames, told };
+  }
+
   fault(fault: Omit<Fault, 'monotonicNs'>, state?: ClaimState): void {
     if (state) this.state = state;
     for (const listener of [...this.#listeners]) listener({ ...fault, monotonicNs: process.hrtime.bigint() });
@@ -255,10 +264,15 @@ export class LoopClaim implements Claim {
       this.fault({ kind: 'dropped', atFrame: this.#now, frames: 1 });
       this.#lost++;
     } else {
+      if (this.#slip?.at === this.#now) {
+        this.#vanished += this.#slip.frames;
+        this.#slip.told(this.#now);
+        this.#slip = null;
+      }
       const to = (this.#capturedTo % ringFrames) * channels;
       this.#captured.fill(0, to, to + channels);
       for (const wire of this.#wires) {
-        const from = this.#now - (loopLatencyFrames ?? 0) - wire.delayFrames;
+        const from = this.#now + this.#vanished - (loopLatencyFrames ?? 0) - wire.delayFrames;
         if (from < 0) continue;
         const sample = this.#past[(from % this.#pastFrames) * channels + wire.from - 1]!;
         this.#captured[to + wire.to - 1] = sample * (wire.gain ?? 1);

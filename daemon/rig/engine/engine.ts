@@ -6,8 +6,9 @@
  * nothing waits, and what comes too late spoils the take. A fault of the stream spoils the takes that it touched and no others. The
  * engine never restarts a stream by itself.
  */
+import type { SyncWire } from '../../../core/contract/config.js';
 import { OutboardError } from '../../../core/errors.js';
-import type { Claim, Fault, Granted } from '../../../drivers/audio/port.js';
+import type { Claim, Fault, Granted, Position } from '../../../drivers/audio/port.js';
 import type { Logger } from '../../log.js';
 import { Aftermath } from './aftermath.js';
 import { CaptureReader } from './capture-reader.js';
@@ -15,9 +16,12 @@ import { checkTake } from './check-take.js';
 import { type Exposure, endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
 import { flushTake } from './flush.js';
 import { BLOCK_FRAMES } from './lane.js';
+import { type InsertLatency, type LatencyProbeSpec, probeTake } from './latency-probe.js';
 import { Pacemaker } from './pacemaker.js';
 import type { FlushReport, FlushSpec, Take, TakeSpec } from './spec.js';
-import { played, type Stream, type StreamOptions, streamFor } from './stream.js';
+import { played, requestAt, type Stream, type StreamOptions, streamOf } from './stream.js';
+import { SyncChannel } from './sync-channel.js';
+import type { SyncLock } from './sync-monitor.js';
 import { RollingTake } from './take.js';
 
 export type * from './spec.js';
@@ -29,6 +33,18 @@ export interface EngineOptions {
   logger: Logger;
   /** How the device is driven; 32-bit words and four periods of 256 frames when absent. */
   stream?: StreamOptions;
+  /** The output and the input that are wired to each other for the stream's own use. */
+  sync?: SyncWire;
+  /** Loop latency as it was measured before, for a device whose directions start together. */
+  loopLatencyFrames?: number;
+}
+
+/** The loop latency of a stream: how much later a sample is captured than it was played. */
+export interface LoopLatency {
+  frames: number;
+  /** By how much it is really longer; 0 where nobody measured it so finely. */
+  fraction: number;
+  source: 'driver' | 'configured' | 'sync';
 }
 
 /** Between two looks at a stream in which something rolls but nothing can be done now. */
@@ -47,6 +63,8 @@ export class Engine {
   #stream: Stream | null = null;
   #granted: Granted | null = null;
   #capture: CaptureReader | null = null;
+  #sync: SyncChannel | null = null;
+  #latency: LoopLatency | null = null;
   #removeListener: (() => void) | null = null;
   /** Faults that came while samples were being moved: they are settled before the next sample is. */
   #pendingFaults: Fault[] = [];
@@ -71,37 +89,75 @@ export class Engine {
     return this.#granted?.rate ?? null;
   }
 
+  /** Of the stream that runs; null when none does. */
+  get latency(): LoopLatency | null {
+    return this.#latency;
+  }
+
+  /** What the sync channel found of its wire; null without one. */
+  get syncLock(): SyncLock | null {
+    return this.#sync?.lock ?? null;
+  }
+
   /** Takes that wait or roll. */
   get takes(): number {
     return this.#takes.size;
   }
 
   /**
-   * Starts the stream, or restarts it when it runs at another rate or has had a fault. Does nothing when it runs as asked.
-   * @param o.loopLatencyFrames measured loop latency, for a driver that does not know it
-   * @throws OutboardError audio.format, audio.latency
+   * Starts the stream, or restarts it when it runs at another rate or has had a fault. Does nothing when it runs as asked. With a sync
+   * channel it measures the loop latency first, where the driver does not know it.
+   * @param o.loopLatencyFrames what the caller vouches for as the loop latency of this very stream
+   * @throws OutboardError audio.format, audio.latency, audio.sync, audio.gone, audio.closed
    */
   start(o: { rate: number; loopLatencyFrames?: number }): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#state === 'running' && this.rate === o.rate) return;
       await this.#stop('the stream is started anew');
-      const { claim } = this.#o;
-      this.#removeListener = claim.onFault((fault) => this.#hear(fault));
+      const { claim, sync } = this.#o;
+      const granted = await claim.start(requestAt(o.rate, this.#o));
       try {
-        const { granted, stream } = await streamFor(this.#o, o);
+        const capture = new CaptureReader(claim, this.#o.inChannels);
+        const channel = sync ? new SyncChannel(claim, granted, sync) : null;
+        const latency = await this.#latencyOf(granted, o.loopLatencyFrames, channel, capture);
         this.#granted = granted;
-        this.#stream = stream;
+        this.#capture = capture;
+        this.#sync = channel;
+        this.#latency = latency;
+        this.#stream = streamOf(claim, granted, latency.frames, () => channel?.provenTo ?? Number.POSITIVE_INFINITY);
       } catch (error) {
-        this.#removeListener();
-        this.#removeListener = null;
+        if (claim.state === 'running' || claim.state === 'faulted') await claim.stop({ drain: false });
         throw error;
       }
-      this.#capture = new CaptureReader(claim, this.#o.inChannels);
+      this.#removeListener = claim.onFault((fault) => this.#hear(fault));
       this.#aftermath = new Aftermath();
       this.#pendingFaults = [];
       this.#state = 'running';
       this.#pacemaker.soon();
     });
+  }
+
+  async #latencyOf(
+    granted: Granted,
+    vouched: number | undefined,
+    sync: SyncChannel | null,
+    capture: CaptureReader,
+  ): Promise<LoopLatency> {
+    const told = granted.loopLatencyFrames;
+    if (told !== null) return { frames: told, fraction: 0, source: 'driver' };
+    if (sync) {
+      const { frames, fraction } = await sync.measure(capture);
+      return { frames, fraction, source: 'sync' };
+    }
+    const { loopLatencyFrames: configured } = this.#o;
+    const frames = vouched ?? (granted.startsTogether ? configured : undefined);
+    if (frames !== undefined) return { frames, fraction: 0, source: 'configured' };
+    throw new OutboardError(
+      'audio.latency',
+      configured === undefined
+        ? `the loop latency at ${granted.rate} Hz is not known`
+        : 'the two directions of the interface do not start together: its loop latency is another at every start',
+    );
   }
 
   /** Ends all takes, lets their ramps be played and stops the stream. May be called twice. */
@@ -124,6 +180,13 @@ export class Engine {
     const take = this.#enter(silence, spec.returns.length);
     await take.done;
     return { rmsDbfs: sink.rmsDbfs };
+  }
+
+  /** Measures how late an insert is, by a burst of noise, while other takes roll. Errors as those of a take. */
+  async measureLatency(spec: LatencyProbeSpec): Promise<InsertLatency[]> {
+    const { take: burst, delays } = probeTake(spec);
+    await this.#enter(burst, spec.returns.length).done;
+    return delays();
   }
 
   /** Hears every fault of the stream, also while nothing rolls. Returns the function that removes the listener. */
@@ -158,7 +221,8 @@ export class Engine {
       if (take.over) return;
       this.#aftermath.forgetBefore(position.played - stream.rate * 10);
       const quiet = this.#aftermath.quietFrom(take.sends);
-      take.begin(Math.max(position.earliestWrite + stream.marginFrames, quiet), position.monotonicNs);
+      const rampFrom = Math.max(position.earliestWrite + stream.marginFrames, quiet);
+      take.begin(rampFrom + stream.rampFrames, position.monotonicNs);
       take.play(position.earliestWrite, this.#limit(position.played));
     });
     this.#pacemaker.soon();
@@ -182,6 +246,7 @@ export class Engine {
       const position = this.#stream!.claim.position();
       this.#settleFaults();
       const limit = this.#limit(position.played);
+      this.#playSync(position);
       for (const take of [...this.#takes]) moved += take.play(position.earliestWrite, limit);
       moved += this.#distribute();
     });
@@ -198,11 +263,28 @@ export class Engine {
       this.#settleFaults();
       if (read === 0 || this.#state !== 'running') break;
       this.#capture!.deliver(read, (block, first, count, at) => {
+        // What proves the takes hears each block before they do.
+        const slip = this.#sync?.capture(block, first, count, at);
+        if (slip) this.#pendingFaults.push(slip);
         for (const take of [...this.#takes]) take.capture(block, first, count, at);
       });
+      this.#settleFaults();
       frames += read;
     }
+    if (frames === 0 && !timePasses) {
+      const slip = this.#sync?.judgeNow();
+      if (slip) this.#settle(slip);
+    }
     return frames;
+  }
+
+  #playSync({ earliestWrite, played }: Position): void {
+    if (!this.#sync) return;
+    const { timePasses, aheadFrames, rate } = this.#stream!;
+    // Further ahead than the takes: whoever holds up this process that long has spoiled them first.
+    const ahead = timePasses ? Math.min(aheadFrames + rate / 2, this.#granted!.ringFrames) : aheadFrames;
+    const late = this.#sync.play(earliestWrite, played + Math.floor(ahead));
+    if (late) this.#settle(late);
   }
 
   #moveSamples(work: () => void): void {
@@ -235,6 +317,7 @@ export class Engine {
     // The count of captured frames holds only when the gap's place and length are known before it is read over.
     const counted = !isCaptureFault(fault) || (this.#capture?.skip(atFrame, frames) ?? false);
     const ended = endsStream(fault) || !counted || this.#o.claim.state !== 'running';
+    for (const take of [...this.#takes]) take.settle();
     const rolling = [...this.#takes].filter((take) => take.rolling);
     if (ended) this.#collapse(fault);
     else
@@ -273,6 +356,8 @@ export class Engine {
     this.#stream = null;
     this.#granted = null;
     this.#capture = null;
+    this.#sync = null;
+    this.#latency = null;
     if (claim.state === 'running' || claim.state === 'faulted') {
       const tally = await claim.stop({ drain: false });
       logger.debug({ tally }, 'the audio stream was stopped');

@@ -10,14 +10,14 @@ interface Range {
 /** What of a take a fault can hit, in frames of the stream. */
 export interface Exposure {
   /** Sends that are armed, and how far they are written. */
-  readonly lanes: readonly (Range & { readonly written: number })[];
+  readonly lanes: readonly (Range & { readonly written: number; readonly sends?: readonly number[] })[];
   /** Capture frames that it uses. */
   readonly captures: readonly Range[];
 }
 
 /** Faults after which there is no stream to roll on. */
 export function endsStream(fault: Fault): boolean {
-  return fault.kind === 'lost' || fault.kind === 'stalled' || fault.kind === 'claim-lost';
+  return ['lost', 'stalled', 'claim-lost', 'slipped'].includes(fault.kind);
 }
 
 export function isCaptureFault(fault: Fault): boolean {
@@ -38,6 +38,12 @@ export function touchedBy<T extends Exposure>(fault: Fault, takes: Iterable<T>):
   };
   if (isCaptureFault(fault)) return all.filter((take) => take.captures.some((range) => overlap(range, gap)));
   const playing = all.filter((take) => take.lanes.some((lane) => overlap(lane, gap)));
+  // Where the driver names the channels, nobody else is meant.
+  const { channels } = fault;
+  if (fault.kind === 'starved' && channels)
+    return playing.filter((take) =>
+      take.lanes.some((lane) => overlap(lane, gap) && (lane.sends?.some((send) => channels.includes(send)) ?? true)),
+    );
   if (fault.kind !== 'starved') return playing;
   const behind = playing.filter((take) =>
     take.lanes.some((lane) => overlap(lane, gap) && lane.written < Math.min(lane.to, gap.to)),

@@ -1,5 +1,6 @@
 /** The beginning of a take's way: samples of the source, level and word length made those of the interface, in blocks for the sends. */
 import { OutboardError } from '../../../core/errors.js';
+import { sendGainsDb } from './gains.js';
 import { BLOCK_FRAMES } from './lane.js';
 import { Quantizer, refusalOf } from './quantize.js';
 import type { TakeSpec } from './spec.js';
@@ -12,19 +13,21 @@ export class Feed {
   readonly #block: Int32Array;
   /** The beginning, converted before the take had its place. */
   #prepared: Int32Array | null = null;
+  #lead: Int32Array;
   #taken = 0;
 
   constructor(spec: TakeSpec) {
-    const { insert, sends, driveDb } = spec.hops[0]!;
+    const { insert, sends } = spec.hops[0]!;
     this.#spec = spec;
     this.#insert = insert;
     this.#width = sends.length;
     this.#quantizer = new Quantizer({
       channels: sends.length,
-      gainDb: driveDb,
+      gainDb: sendGainsDb(spec.hops[0]!),
       sourceBits: spec.source.encodingBits,
     });
     this.#block = new Int32Array(BLOCK_FRAMES * sends.length);
+    this.#lead = new Int32Array(0);
   }
 
   get dithered(): boolean {
@@ -36,8 +39,13 @@ export class Feed {
     return this.#taken;
   }
 
-  /** Converts up to `mostFrames` of what the source has now, for the first `next`. Errors as there. */
-  prepare(mostFrames: number): void {
+  /** What is played before the first frame: along half a cosine from zero to where the source begins. None before `prepare`. */
+  get lead(): Int32Array {
+    return this.#lead;
+  }
+
+  /** Converts up to `mostFrames` of what the source has now, for the first `next`, and makes the lead. Errors as `next`. */
+  prepare(mostFrames: number, leadFrames: number): void {
     const width = this.#width;
     const block = new Int32Array(Math.min(this.#spec.regionFrames, mostFrames) * width);
     let filled = 0;
@@ -47,6 +55,11 @@ export class Feed {
       if (frames === 0 || filled === block.length) break;
     }
     if (filled > 0) this.#prepared = block.subarray(0, filled);
+    this.#lead = new Int32Array(leadFrames * width);
+    for (let frame = 0; filled > 0 && frame < leadFrames; frame++) {
+      const rise = 0.5 - 0.5 * Math.cos((Math.PI * (frame + 1)) / (leadFrames + 1));
+      for (let c = 0; c < width; c++) this.#lead[frame * width + c] = ((block[c]! >> 8) * rise) << 8;
+    }
   }
 
   /**

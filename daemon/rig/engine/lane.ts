@@ -84,6 +84,26 @@ export class SendLane {
     return frames;
   }
 
+  /**
+   * Appends what lets the sound of before frame `soundTo` end: its last frame, held under half a cosine that falls to zero in `rampFrames`.
+   * At most BLOCK_FRAMES; returns how many.
+   */
+  writeFall(soundTo: number, rampFrames: number): number {
+    const width = this.sends.length;
+    const at = this.#written;
+    const frames = Math.min(BLOCK_FRAMES, soundTo + rampFrames - at, this.to - at);
+    if (frames <= 0) return 0;
+    const place = ((soundTo - 1) % this.#aheadFrames) * width;
+    const last = this.#ahead.slice(place, place + width);
+    const block = this.#scratch.subarray(0, frames * width);
+    for (let frame = 0; frame < frames; frame++) {
+      const fall = 0.5 + 0.5 * Math.cos((Math.PI * (at + frame - soundTo + 1)) / rampFrames);
+      for (let i = 0; i < width; i++) block[frame * width + i] = ((last[i]! >> 8) * fall) << 8;
+    }
+    this.write(block);
+    return frames;
+  }
+
   /** @throws OutboardError take.spoiled when the playback has come past what is written */
   expectAheadOf(earliestWrite: number): void {
     if (this.#written < this.to) this.#expectInTime(this.#written, earliestWrite);

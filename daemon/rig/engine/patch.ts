@@ -1,5 +1,5 @@
 /** The way from one insert's returns to the next one's sends: the same samples, at the level that the next insert is driven with. */
-import { FULL_SCALE_INT32 } from '../../../core/units.js';
+import { patchGainsDb } from './gains.js';
 import { Quantizer, refusalOf } from './quantize.js';
 import type { Hop } from './spec.js';
 
@@ -8,13 +8,12 @@ export class Patch {
   readonly #channels: number;
   readonly #insert: string;
   #picked = new Int32Array(0);
-  #numbers = new Float64Array(0);
 
   /** @param to the insert that is fed */
-  constructor(to: Hop) {
+  constructor(from: Hop, to: Hop) {
     this.#channels = to.sends.length;
     this.#insert = to.insert;
-    this.#quantizer = new Quantizer({ channels: to.sends.length, gainDb: to.driveDb, sourceBits: 24 });
+    this.#quantizer = new Quantizer({ channels: to.sends.length, gainDb: patchGainsDb(from, to), sourceBits: 24 });
   }
 
   get dithered(): boolean {
@@ -35,11 +34,8 @@ export class Patch {
    */
   convert(samples: Int32Array, sourceFrame: number): void {
     if (!this.#quantizer.dithered) return;
-    if (this.#numbers.length < samples.length) this.#numbers = new Float64Array(samples.length);
-    const numbers = this.#numbers.subarray(0, samples.length);
-    for (let i = 0; i < samples.length; i++) numbers[i] = samples[i]! / FULL_SCALE_INT32;
     try {
-      this.#quantizer.quantize(numbers, samples);
+      this.#quantizer.quantize(samples, samples);
     } catch (error) {
       throw refusalOf(error, sourceFrame, this.#insert);
     }

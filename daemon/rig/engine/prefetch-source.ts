@@ -3,12 +3,21 @@
  * so between them stands a buffer of bounded length.
  */
 import { OutboardError } from '../../../core/errors.js';
-import type { SampleSource } from './spec.js';
+import type { WavReader } from '../../../drivers/audio/wav-reader.js';
+import type { SampleBlock, SampleSource } from './spec.js';
 
-/** What a WAV reader is to the engine. Blocks are interleaved Float64, full scale 1.0; null is the end. */
+/** What a WAV reader is to the engine. Blocks are interleaved, and theirs who read them; null is the end. */
 export interface FrameReader {
-  read(maxFrames: number): Promise<Float64Array | null>;
+  read(maxFrames: number): Promise<SampleBlock | null>;
   skip(frames: number): Promise<unknown>;
+}
+
+/** A WAV as the engine likes it best: words where the file holds such, numbers otherwise. */
+export function framesOf(wav: WavReader): FrameReader {
+  return {
+    read: (maxFrames) => (wav.hasWords ? wav.readWords(maxFrames) : wav.read(maxFrames)),
+    skip: (frames) => wav.skip(frames),
+  };
 }
 
 export interface PrefetchOptions {
@@ -31,7 +40,7 @@ const CHUNK_FRAMES = 16_384;
 export class PrefetchSource implements SampleSource {
   readonly encodingBits: number | 'float';
   readonly #o: PrefetchOptions;
-  readonly #blocks: Float64Array[] = [];
+  readonly #blocks: SampleBlock[] = [];
   #buffered = 0;
   /** Frames of the region that were not asked for yet. */
   #remaining: number;
@@ -56,7 +65,7 @@ export class PrefetchSource implements SampleSource {
     return this.#buffered;
   }
 
-  read(maxFrames: number): Float64Array | null {
+  read(maxFrames: number): SampleBlock | null {
     const head = this.#blocks[0];
     if (!head) {
       if (this.#failure) throw this.#failure.error;
@@ -124,7 +133,7 @@ export class PrefetchSource implements SampleSource {
       throw new OutboardError('source.format', 'the source has more frames than it was said to have');
   }
 
-  #keep(block: Float64Array | null): void {
+  #keep(block: SampleBlock | null): void {
     if (block === null) {
       const missing = `the source ended ${this.#remaining} frames before the end of the region`;
       throw new OutboardError('wav.truncated', missing, { details: { missingFrames: this.#remaining } });

@@ -1,9 +1,12 @@
 /**
  * What the engine is asked for and what it answers: the words that the rest of the rig uses to speak of a take.
  *
- * Samples are interleaved. Sources give Float64 with full scale 1.0; what was recorded is left-justified int32 of which the top 24
+ * Samples are interleaved. Sources give Float64 with full scale 1.0 or words of 24 bits; what was recorded is left-justified int32 of which the top 24
  * bits are exact. Positions are frames of the stream.
  */
+
+/** Interleaved samples: numbers with full scale 1.0, or the interface's own words, left-justified int32 with 24 bits in use. */
+export type SampleBlock = Float64Array | Int32Array;
 
 /** One insert on the way through a chain. Channels count from 1; sends and returns have the take's width. */
 export interface Hop {
@@ -14,12 +17,16 @@ export interface Hop {
   latencyFrames: number;
   /** Digital gain into this insert, dB. Exactly 0 leaves every bit alone. */
   driveDb: number;
+  /** What calibration adds before the converter, per channel, dB. All 0 when absent. */
+  sendTrimDb?: readonly number[];
+  /** What calibration adds to what came back, per channel, dB. All 0 when absent. */
+  returnTrimDb?: readonly number[];
 }
 
 /** Where a take's samples come from. It is filled from outside and asked from the service loop, which never waits. */
 export interface SampleSource {
   /** At most `maxFrames` interleaved frames that are buffered, or null when there are none now. Throws what filling it threw. */
-  read(maxFrames: number): Float64Array | null;
+  read(maxFrames: number): SampleBlock | null;
   /** True when everything was read: no frame comes any more. */
   readonly ended: boolean;
   /** Resolves when `minFrames` (or all that will ever fit or come) are buffered. Rejects with what filling it threw. */
@@ -50,6 +57,8 @@ export interface TakeSpec {
   tailFrames: number;
   /** Where the region begins in the source's file: the frame that an error names counts from the start of the file. */
   sourceStartFrame: number;
+  /** The region ends before its source does: after its last frame the sends fall to zero along the ramp, in the tail. */
+  cut?: boolean;
   signal?: AbortSignal;
   onProgress?: (framesRecorded: number) => void;
   /** The last frame was captured: the insert is free, another take may roll on it. */

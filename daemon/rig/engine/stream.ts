@@ -1,6 +1,5 @@
 /** Starts a claim's stream and derives from what was granted the distances in time that takes keep. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OutboardError } from '../../../core/errors.js';
 import { secondsToFrames } from '../../../core/units.js';
 import type { Claim, Granted, StreamRequest } from '../../../drivers/audio/port.js';
 import { BLOCK_FRAMES } from './lane.js';
@@ -21,6 +20,8 @@ export interface Stream {
   readonly rampFrames: number;
   /** False where time stands still until samples are there. */
   readonly timePasses: boolean;
+  /** Every captured frame before this one is known to be in its place. */
+  readonly provenTo: () => number;
 }
 
 export type StreamOptions = Pick<StreamRequest, 'format' | 'periodFrames' | 'periods'>;
@@ -40,30 +41,27 @@ const FAST_PATCH_FRAMES = 4096;
 const FAST_AHEAD_FRAMES = 32_768;
 const RAMP_SECONDS = 0.01;
 
-/** @throws OutboardError audio.format; audio.latency when neither the driver nor the caller knows the loop latency */
-export async function streamFor(
-  o: { claim: Claim; inChannels: number; outChannels: number; stream?: StreamOptions },
-  wanted: { rate: number; loopLatencyFrames?: number },
-): Promise<{ granted: Granted; stream: Stream }> {
-  const { claim, inChannels, outChannels } = o;
-  const granted = await claim.start({
-    ...DEFAULT_STREAM,
-    ...o.stream,
-    rate: wanted.rate,
-    inChannels,
-    outChannels,
-  });
-  const loopLatencyFrames = granted.loopLatencyFrames ?? wanted.loopLatencyFrames;
-  if (loopLatencyFrames === undefined) {
-    await claim.stop({ drain: false });
-    throw new OutboardError('audio.latency', `the loop latency at ${wanted.rate} Hz is not known`);
-  }
-  const { rate, ringFrames } = granted;
+/** The request of an engine's stream at a rate. */
+export function requestAt(
+  rate: number,
+  o: { inChannels: number; outChannels: number; stream?: StreamOptions },
+): StreamRequest {
+  const { inChannels, outChannels } = o;
+  return { ...DEFAULT_STREAM, ...o.stream, rate, inChannels, outChannels };
+}
+
+export function streamOf(
+  claim: Claim,
+  granted: Granted,
+  loopLatencyFrames: number,
+  provenTo: Stream['provenTo'],
+): Stream {
+  const { rate, ringFrames, inChannels } = granted;
   const timePasses = granted.clock !== 'fast';
   const ahead = timePasses ? secondsToFrames(AHEAD_SECONDS, rate) : FAST_AHEAD_FRAMES;
   const prefill = timePasses ? secondsToFrames(PREFILL_SECONDS, rate) : BLOCK_FRAMES;
   const patch = timePasses ? secondsToFrames(PATCH_SECONDS, rate) : FAST_PATCH_FRAMES;
-  const stream: Stream = {
+  return {
     claim,
     rate,
     inChannels,
@@ -75,8 +73,8 @@ export async function streamFor(
     marginFrames: timePasses ? Math.min(secondsToFrames(MARGIN_SECONDS, rate), Math.floor(ringFrames / 4)) : 0,
     rampFrames: Math.min(secondsToFrames(RAMP_SECONDS, rate), Math.floor(ringFrames / 4)),
     timePasses,
+    provenTo,
   };
-  return { granted, stream };
 }
 
 /** Waits until frame `frame` was played, while the stream runs and for `longestMs` at most. */

@@ -7,9 +7,11 @@ import type { Fault } from '../../../drivers/audio/port.js';
 import { gather } from './channels.js';
 import { type Exposure, spoiled } from './faults.js';
 import { Feed } from './feed.js';
+import { returnGainsDb } from './gains.js';
 import { BLOCK_FRAMES, SendLane } from './lane.js';
 import { TakeMeter } from './meter.js';
 import { Patch } from './patch.js';
+import { Quantizer, trimRefusalOf } from './quantize.js';
 import type { Take, TakeReport, TakeSpec } from './spec.js';
 import type { Stream } from './stream.js';
 import { type Timeline, timelineOf } from './timeline.js';
@@ -30,6 +32,7 @@ export class RollingTake implements Take, Exposure {
   readonly #feed: Feed;
   readonly #meter: TakeMeter;
   readonly #patches: Patch[];
+  readonly #returnTrim: Quantizer;
   readonly #onAbort = (): void => this.abort(String(this.spec.signal?.reason ?? 'aborted'));
   #state: 'waiting' | 'rolling' | 'over' = 'waiting';
   #playFrom = 0;
@@ -51,7 +54,12 @@ export class RollingTake implements Take, Exposure {
     );
     this.#feed = new Feed(spec);
     this.#meter = new TakeMeter(stream.rate, last.returns.length);
-    this.#patches = spec.hops.slice(1).map((hop) => new Patch(hop));
+    this.#patches = spec.hops.slice(1).map((hop, i) => new Patch(spec.hops[i]!, hop));
+    this.#returnTrim = new Quantizer({
+      channels: last.returns.length,
+      gainDb: returnGainsDb(last),
+      sourceBits: 24,
+    });
     this.started = new Promise((resolve, reject) => {
       this.#tellStarted = { resolve, reject };
     });
@@ -79,28 +87,34 @@ export class RollingTake implements Take, Exposure {
 
   /** Does beforehand what can be done before the take has a place, so that little time passes between choosing it and filling it. */
   prepare(): void {
-    const { claim, timePasses, aheadFrames, prefillFrames } = this.#stream;
+    const { claim, timePasses, aheadFrames, prefillFrames, rampFrames } = this.#stream;
     const { hops, endFrame } = this.#timeline;
     this.lanes = this.spec.hops.map(({ sends }, i) => {
-      const from = hops[i]!.sendFrom;
-      return new SendLane({ claim, timePasses, sends, from, to: endFrame, aheadFrames });
+      const { sendFrom } = hops[i]!;
+      const from = sendFrom - rampFrames;
+      const to = Math.max(endFrame, sendFrom + this.#soundFrames(i) + (this.#falls(i) ? rampFrames : 0));
+      return new SendLane({ claim, timePasses, sends, from, to, aheadFrames });
     });
     try {
-      this.#feed.prepare(prefillFrames);
+      this.#feed.prepare(prefillFrames, rampFrames);
     } catch (error) {
       this.fail(error);
     }
   }
 
-  /** Places the take so that its first sample is playback frame `playFrom`, and arms every send of the chain to the end. */
+  /**
+   * Places the take so that its first sample is playback frame `playFrom`, and arms every send of the chain to the end, from where its
+   * ramp begins: the stream's ramp before the first sample.
+   */
   begin(playFrom: number, monotonicNs: bigint): void {
     const { hops, resultFrames, totalFrames } = this.#timeline;
     this.#state = 'rolling';
     this.#playFrom = playFrom;
     this.#startedAtNs = monotonicNs;
-    this.captures = hops.map(({ captureFrom }) => {
+    // What the next insert is fed with has the ramp in front of it; the result has not.
+    this.captures = hops.map(({ captureFrom }, i) => {
       const from = playFrom + captureFrom;
-      return { from, to: from + resultFrames };
+      return { from: i < hops.length - 1 ? from - this.#stream.rampFrames : from, to: from + resultFrames };
     });
     this.#guard(() => {
       for (const lane of this.lanes) lane.arm(playFrom);
@@ -114,14 +128,18 @@ export class RollingTake implements Take, Exposure {
     this.#guard(() => {
       this.lanes.forEach((lane, i) => {
         if (this.#stream.timePasses && this.#state === 'rolling') lane.expectAheadOf(earliestWrite);
-        const soundTo = i === 0 ? lane.from + this.spec.regionFrames : lane.from + this.#timeline.resultFrames;
+        const { rampFrames } = this.#stream;
+        const soundTo = lane.from + rampFrames + this.#soundFrames(i);
+        const fallTo = this.#falls(i) ? soundTo + rampFrames : soundTo;
         while (lane.written < limit && lane.written < lane.to) {
-          const sounding = lane.written < soundTo;
           // Past the first insert the sound comes from what was captured.
-          if (sounding && i > 0) return;
-          const now = sounding
-            ? this.#playSource(lane, Math.min(limit, soundTo))
-            : lane.writeSilence(Math.min(limit, lane.to));
+          if (lane.written < soundTo && i > 0) return;
+          const now =
+            lane.written < soundTo
+              ? this.#playSource(lane, Math.min(limit, soundTo))
+              : lane.written < fallTo
+                ? lane.writeFall(soundTo, rampFrames)
+                : lane.writeSilence(Math.min(limit, lane.to));
           if (now === 0) return;
           frames += now;
         }
@@ -150,7 +168,24 @@ export class RollingTake implements Take, Exposure {
         else this.#record(picked, to - from, from);
       });
     });
-    if (this.#state === 'rolling' && this.#recorded === this.#timeline.resultFrames) this.#finish();
+    this.settle();
+  }
+
+  /** Ends the take when all of it is recorded and known to be in its place. */
+  settle(): void {
+    const { resultFrames } = this.#timeline;
+    if (this.#state !== 'rolling' || this.#recorded < resultFrames) return;
+    if (this.#stream.provenTo() >= this.captures.at(-1)!.to) this.#finish();
+  }
+
+  /** How many frames of sound an insert is sent: the region, and all that comes of it behind the first one. */
+  #soundFrames(hop: number): number {
+    return hop === 0 ? this.spec.regionFrames : this.#timeline.resultFrames;
+  }
+
+  /** Whether the sound of an insert may end in the middle, and is to fall. A source that is played to its own end is left as it is. */
+  #falls(hop: number): boolean {
+    return hop > 0 || (this.spec.cut ?? false);
   }
 
   abort(reason: string): void {
@@ -173,6 +208,10 @@ export class RollingTake implements Take, Exposure {
   }
 
   #playSource(lane: SendLane, until: number): number {
+    if (lane.written === lane.from && this.#feed.lead.length > 0) {
+      lane.write(this.#feed.lead);
+      return this.#stream.rampFrames;
+    }
     const block = this.#feed.next(until - lane.written);
     if (block === null) return 0;
     lane.write(block);
@@ -180,7 +219,7 @@ export class RollingTake implements Take, Exposure {
   }
 
   #replay(patch: Patch, lane: SendLane, picked: Int32Array): void {
-    patch.convert(picked, this.spec.sourceStartFrame + lane.written - lane.from);
+    patch.convert(picked, this.spec.sourceStartFrame + lane.written - lane.from - this.#stream.rampFrames);
     const step = BLOCK_FRAMES * lane.sends.length;
     for (let i = 0; i < picked.length; i += step) lane.write(picked.subarray(i, i + step));
   }
@@ -190,6 +229,13 @@ export class RollingTake implements Take, Exposure {
     if (this.#stream.timePasses && !sink.room) {
       const monotonicNs = process.hrtime.bigint();
       throw spoiled([{ kind: 'dropped', atFrame: at, frames, monotonicNs } satisfies Fault]);
+    }
+    if (this.#returnTrim.dithered) {
+      try {
+        this.#returnTrim.quantize(picked, picked);
+      } catch (error) {
+        throw trimRefusalOf(error, this.#recorded, this.spec.hops.at(-1)!.insert);
+      }
     }
     this.#meter.add(picked);
     sink.write(picked);
@@ -201,9 +247,9 @@ export class RollingTake implements Take, Exposure {
     const { hops, onLastFrame } = this.spec;
     const { totalFrames, interfaceFrames, patchFrames } = this.#timeline;
     const streamFrom = this.#playFrom + totalFrames;
-    const dithered = this.#feed.dithered || this.#patches.some((patch) => patch.dithered);
+    const dithered = this.#feed.dithered || this.#returnTrim.dithered || this.#patches.some((patch) => patch.dithered);
     this.#state = 'over';
-    this.quietFrom = this.#playFrom + this.#timeline.endFrame;
+    this.quietFrom = Math.max(...this.lanes.map((lane) => lane.to));
     this.#leave();
     const report: TakeReport = {
       framesPlayed: this.#feed.taken + this.spec.tailFrames,

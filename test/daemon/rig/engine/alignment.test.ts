@@ -3,6 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { bench, expected, insert, noise, takeOf } from './bench-top.js';
 
+/** 10 ms at the bench's rate. */
+const RAMP_FRAMES = 480;
+
 test('a stereo take over one insert comes back sample for sample, with its tail', async () => {
   const { engine } = await bench();
   const samples = noise(50_001, 2);
@@ -67,6 +70,7 @@ test('an insert that is later than it says shifts the result by just that, and i
   const wires = [{ from: 1, to: 1, delayFrames: 20 }];
   const { engine } = await bench({ wires });
   const samples = noise(3000, 1);
+  samples[0] = 0;
   const spec = takeOf(samples, [insert('a', [1], { latencyFrames: 15 })], { tailFrames: 10 });
   await engine.roll(spec).done;
   const wanted = new Int32Array(3010);
@@ -96,16 +100,47 @@ test('takes on disjoint inserts roll at once, begin at different times and are b
   await engine.stop();
 });
 
-test('the outputs are zero outside of takes, and a take does not ramp its own audio', async () => {
+test('the outputs are zero outside of takes; a ramp leads up to the first sample, and no sample is changed', async () => {
   const { engine, claim } = await bench();
   const samples = noise(2000, 1);
+  samples[0] = 0.5;
   const { playFrom } = await engine.roll(takeOf(samples, [insert('a', [2])])).started;
   const again = engine.roll(takeOf(noise(10, 1), [insert('b', [3])]));
   await again.done;
   const heard = claim.heard[1]!;
   assert.deepEqual(heard.slice(playFrom, playFrom + 2000), [...expected(samples, 0, 1)]);
-  assert.ok(heard.every((value, at) => value === 0 || (at >= playFrom && at < playFrom + 2000)));
+  assert.ok(heard.every((value, at) => value === 0 || (at >= playFrom - RAMP_FRAMES && at < playFrom + 2000)));
+  // Half a cosine: never a step of more than its steepest, and it ends where the source begins.
+  const ramp = heard.slice(playFrom - RAMP_FRAMES, playFrom + 1);
+  const steepest = (Math.PI / 2 / RAMP_FRAMES) * 0.5 * 2 ** 31;
+  for (let i = 1; i < ramp.length; i++)
+    assert.ok(ramp[i]! >= ramp[i - 1]! && ramp[i]! - ramp[i - 1]! <= steepest * 1.01);
+  assert.ok(ramp[0]! < steepest && ramp.at(-2)! > 0.499 * 2 ** 31);
   assert.ok(claim.heard[0]!.every((value) => value === 0));
+  await engine.stop();
+});
+
+test('a region that was cut out falls to zero behind its last frame, and is not changed before', async () => {
+  const { engine, claim } = await bench();
+  const samples = noise(3000, 1);
+  samples[1999] = -0.25;
+  const spec = takeOf(samples, [insert('a', [1])], { regionFrames: 2000, tailFrames: 1000, cut: true });
+  await engine.roll(spec).done;
+  const result = spec.sink.samples;
+  assert.deepEqual(result.subarray(0, 2000), expected(samples.subarray(0, 2000), 0, 1));
+  const fall = result.subarray(1999, 2000 + RAMP_FRAMES);
+  const steepest = (Math.PI / 2 / RAMP_FRAMES) * 0.25 * 2 ** 31;
+  for (let i = 1; i < fall.length; i++)
+    assert.ok(fall[i]! >= fall[i - 1]! && fall[i]! - fall[i - 1]! <= steepest * 1.01);
+  assert.ok(result.subarray(2000 + RAMP_FRAMES).every((value) => value === 0));
+  // The insert behind it falls as well, where the take ends in the middle of its sound.
+  const chained = takeOf(samples.subarray(0, 2000), [insert('a', [1]), insert('b', [2])]);
+  const { playFrom } = await engine.roll(chained).started;
+  await engine.roll(takeOf(noise(9000, 1), [insert('c', [3])])).done;
+  const heard = claim.heard[1]!.slice(playFrom);
+  const end = heard.findLastIndex((value) => value !== 0);
+  assert.deepEqual(heard.slice(end - RAMP_FRAMES - 1998, end - RAMP_FRAMES + 2).length, 2000);
+  for (let i = end - RAMP_FRAMES + 3; i <= end; i++) assert.ok(Math.abs(heard[i]! - heard[i - 1]!) <= steepest * 1.01);
   await engine.stop();
 });
 

@@ -98,7 +98,7 @@ test('an xrun spoils what plays at its frames; one that has no place spoils all 
   const second = engine.roll(takeOf(noise(100_000, 1), [insert('b', [2])]));
   const { playFrom } = await first.started;
   await second.started;
-  claim.fault({ kind: 'xrun-out', atFrame: playFrom - 100, frames: 100 });
+  claim.fault({ kind: 'xrun-out', atFrame: playFrom - 1000, frames: 100 });
   claim.fault({ kind: 'dropped', atFrame: playFrom + 10_000_000, frames: 10 });
   await turn();
   assert.equal(engine.takes, 2);
