@@ -32,7 +32,7 @@ export type VirtualPath = z.infer<typeof VirtualPath>;
 export const SyncWire = z.strictObject({
   send: z.int().min(1).max(1024),
   return: z.int().min(1).max(1024),
-  levelDbfs: z.number().min(-60).max(-1).default(-20),
+  levelDbfs: z.number().min(-60).max(-3).default(-20),
 });
 export type SyncWire = z.infer<typeof SyncWire>;
 
@@ -94,7 +94,7 @@ export const AlsaInterfaceConfig = z.strictObject({
   ...hardware,
   periodFrames: z.int().min(16).max(8192).default(256),
   periods: z.int().min(2).max(64).default(4),
-  ringSeconds: z.number().min(1).max(30).default(2.5).meta({
+  ringSeconds: z.number().min(1).max(30).default(2).meta({
     description: 'length of the playback and capture rings: how long the daemon may be held up without losing anything',
   }),
 });

@@ -15,7 +15,6 @@ import { CaptureReader } from './capture-reader.js';
 import { checkTake } from './check-take.js';
 import { type Exposure, endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
 import { flushTake } from './flush.js';
-import { BLOCK_FRAMES } from './lane.js';
 import { type InsertLatency, type LatencyProbeSpec, probeTake } from './latency-probe.js';
 import { Pacemaker } from './pacemaker.js';
 import type { FlushReport, FlushSpec, Take, TakeSpec } from './spec.js';
@@ -48,7 +47,7 @@ export interface LoopLatency {
 }
 
 /** Between two looks at a stream in which something rolls but nothing can be done now. */
-const POLL_MS = { fast: 1, realtime: 10, hardware: 10 } as const;
+const POLL_MS = { fast: 1, realtime: 10, hardware: 30 } as const;
 const LONGEST_IDLE_MS = 250;
 const LONGEST_RAMP_MS = 250;
 
@@ -241,16 +240,20 @@ export class Engine {
 
   #service(): void {
     if (this.#state !== 'running') return;
-    let moved = 0;
+    let more = false;
     this.#moveSamples(() => {
-      const position = this.#stream!.claim.position();
+      const { claim, timePasses, aheadFrames } = this.#stream!;
+      const position = claim.position();
       this.#settleFaults();
       const limit = this.#limit(position.played);
       this.#playSync(position);
-      for (const take of [...this.#takes]) moved += take.play(position.earliestWrite, limit);
-      moved += this.#distribute();
+      let written = 0;
+      for (const take of [...this.#takes]) written += take.play(position.earliestWrite, limit);
+      const read = this.#distribute();
+      // With a real clock all that could be done is done, unless there was more to read than one look may take.
+      more = timePasses ? read >= aheadFrames : written + read > 0;
     });
-    this.#schedule(moved);
+    this.#schedule(more);
   }
 
   #distribute(): number {
@@ -334,15 +337,15 @@ export class Engine {
     for (const take of [...this.#takes]) take.fail(spoiled([fault]));
   }
 
-  #schedule(moved: number): void {
+  /** @param more there is something to do at once */
+  #schedule(more: boolean): void {
     if (this.#state !== 'running') return;
     const { timePasses, rate } = this.#stream!;
     const { clock, ringFrames } = this.#granted!;
     const idle = this.#takes.size === 0;
     // A stream that runs over while nothing rolls would lose frames; one that stands still needs no look.
     if (idle && timePasses) this.#pacemaker.after(Math.min(LONGEST_IDLE_MS, (250 * ringFrames) / rate), true);
-    // With a real clock a few new frames are there at every look: that alone is no reason to look again at once.
-    else if (!idle && moved >= (timePasses ? BLOCK_FRAMES : 1)) this.#pacemaker.soon();
+    else if (!idle && more) this.#pacemaker.soon();
     else if (!idle) this.#pacemaker.after(POLL_MS[clock], false);
   }
 

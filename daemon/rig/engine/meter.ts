@@ -27,19 +27,25 @@ export class TakeMeter {
   add(block: Int32Array): void {
     const channels = this.#channels;
     for (let channel = 0; channel < channels; channel++) {
-      let low = this.#lowest[channel]!;
-      let high = this.#highest[channel]!;
+      let low = 0;
+      let high = 0;
       for (let i = channel; i < block.length; i += channels) {
         const sample = block[i]!;
-        if (sample < low) low = sample;
-        else if (sample > high) high = sample;
-        const word = sample >> 8;
-        if (word === MAX_INT24 || word === MIN_INT24) this.#clipped++;
+        low = Math.min(low, sample);
+        high = Math.max(high, sample);
       }
-      this.#lowest[channel] = low;
-      this.#highest[channel] = high;
+      if (high >> 8 === MAX_INT24 || low >> 8 === MIN_INT24) this.#countClipped(block, channel);
+      if (low < this.#lowest[channel]!) this.#lowest[channel] = low;
+      if (high > this.#highest[channel]!) this.#highest[channel] = high;
     }
     this.#loudness.add(block, block.length / channels);
+  }
+
+  #countClipped(block: Int32Array, channel: number): void {
+    for (let i = channel; i < block.length; i += this.#channels) {
+      const word = block[i]! >> 8;
+      if (word === MAX_INT24 || word === MIN_INT24) this.#clipped++;
+    }
   }
 
   get peak(): number[] {

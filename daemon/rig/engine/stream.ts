@@ -35,7 +35,7 @@ const PREFILL_SECONDS = 0.25;
 /** With a real clock a patched sample must survive an event loop that is blocked for half a second. */
 const PATCH_SECONDS = 0.6;
 /** With a real clock takes write this far ahead. */
-const AHEAD_SECONDS = 1.5;
+const AHEAD_SECONDS = 1;
 /** A fast clock waits for samples: these bound the work of one turn. */
 const FAST_PATCH_FRAMES = 4096;
 const FAST_AHEAD_FRAMES = 32_768;
