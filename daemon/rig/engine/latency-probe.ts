@@ -82,7 +82,7 @@ class MemorySink implements SampleSink {
   readonly #blocks: Int32Array[] = [];
 
   write(samples: Int32Array): void {
-    this.#blocks.push(samples);
+    this.#blocks.push(samples.slice());
   }
 
   async drained(): Promise<void> {}

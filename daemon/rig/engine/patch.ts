@@ -5,26 +5,16 @@ import type { Hop } from './spec.js';
 
 export class Patch {
   readonly #quantizer: Quantizer;
-  readonly #channels: number;
   readonly #insert: string;
-  #picked = new Int32Array(0);
 
   /** @param to the insert that is fed */
   constructor(from: Hop, to: Hop) {
-    this.#channels = to.sends.length;
     this.#insert = to.insert;
     this.#quantizer = new Quantizer({ channels: to.sends.length, gainDb: patchGainsDb(from, to), sourceBits: 24 });
   }
 
   get dithered(): boolean {
     return this.#quantizer.dithered;
-  }
-
-  /** Room for captured frames; it is used again at the next call. */
-  buffer(frames: number): Int32Array {
-    const samples = frames * this.#channels;
-    if (this.#picked.length < samples) this.#picked = new Int32Array(samples);
-    return this.#picked.subarray(0, samples);
   }
 
   /**

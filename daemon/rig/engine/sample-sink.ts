@@ -1,6 +1,7 @@
 /**
  * Stands between the engine, which hands over what it recorded and never waits, and the consumer, which does (it encodes, encrypts and
- * writes). Blocks are consumed one after another, in order. The buffer is bounded: `room` says when it is full.
+ * writes). The slices of the stream are gathered to chunks, which are consumed one after another, in order. The buffer is bounded: `room`
+ * says when it is full.
  */
 import type { SampleSink } from './spec.js';
 
@@ -8,13 +9,19 @@ export interface SinkOptions {
   channels: number;
   /** How many frames may wait. At a realtime clock this is the longest stall of the consumer that a take survives. */
   maxFrames: number;
-  /** Takes ownership of the block: interleaved, left-justified int32. The next one comes when this one is through. */
+  /** Takes ownership of the chunk: interleaved, left-justified int32. The next one comes when this one is through. */
   consume: (samples: Int32Array) => Promise<void>;
 }
 
+/** A chunk costs the consumer a message to a worker or a turn of the thread pool: few of them are cheaper than many. */
+const CHUNK_FRAMES = 16_384;
+
 export class BufferedSink implements SampleSink {
   readonly #o: SinkOptions;
-  readonly #blocks: Int32Array[] = [];
+  readonly #chunks: Int32Array[] = [];
+  readonly #chunkSamples: number;
+  #growing: Int32Array;
+  #grown = 0;
   #frames = 0;
   #busy = false;
   #failure: { error: unknown } | null = null;
@@ -22,6 +29,8 @@ export class BufferedSink implements SampleSink {
 
   constructor(options: SinkOptions) {
     this.#o = options;
+    this.#chunkSamples = Math.max(1, Math.min(CHUNK_FRAMES, Math.floor(options.maxFrames / 4))) * options.channels;
+    this.#growing = new Int32Array(this.#chunkSamples);
   }
 
   /** True also after a failure: the next write tells it. */
@@ -36,31 +45,45 @@ export class BufferedSink implements SampleSink {
 
   write(samples: Int32Array): void {
     if (this.#failure) throw this.#failure.error;
-    this.#blocks.push(samples);
     this.#frames += samples.length / this.#o.channels;
-    if (!this.#busy) void this.#consume();
+    for (let at = 0; at < samples.length; ) {
+      const part = samples.subarray(at, at + this.#chunkSamples - this.#grown);
+      this.#growing.set(part, this.#grown);
+      this.#grown += part.length;
+      at += part.length;
+      if (this.#grown === this.#chunkSamples) this.#handOver();
+    }
   }
 
   drained(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure.error);
+    if (this.#grown > 0) this.#handOver();
     if (!this.#busy) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
     });
   }
 
+  #handOver(): void {
+    this.#chunks.push(this.#growing.subarray(0, this.#grown));
+    this.#growing = new Int32Array(this.#chunkSamples);
+    this.#grown = 0;
+    if (!this.#busy) void this.#consume();
+  }
+
   async #consume(): Promise<void> {
     this.#busy = true;
     try {
-      for (let block = this.#blocks.shift(); block; block = this.#blocks.shift()) {
-        const frames = block.length / this.#o.channels;
-        await this.#o.consume(block);
+      for (let chunk = this.#chunks.shift(); chunk; chunk = this.#chunks.shift()) {
+        const frames = chunk.length / this.#o.channels;
+        await this.#o.consume(chunk);
         this.#frames -= frames;
       }
       for (const { resolve } of this.#waiting) resolve();
     } catch (error) {
       this.#failure = { error };
-      this.#blocks.length = 0;
+      this.#chunks.length = 0;
+      this.#grown = 0;
       this.#frames = 0;
       for (const { reject } of this.#waiting) reject(error);
     } finally {

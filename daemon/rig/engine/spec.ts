@@ -37,7 +37,10 @@ export interface SampleSource {
 
 /** Where what was recorded goes. The memory behind it is bounded. */
 export interface SampleSink {
-  /** Interleaved, left-justified, a whole number of frames; the ownership passes. Throws what emptying it threw. */
+  /**
+   * Interleaved, left-justified, a whole number of frames. It takes what it needs before it returns: the array is used again. Throws what
+   * emptying it threw.
+   */
   write(samples: Int32Array): void;
   /** True while another block fits. A fast clock waits for room; a realtime one cannot, and the take is spoiled. */
   readonly room: boolean;

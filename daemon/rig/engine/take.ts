@@ -38,6 +38,7 @@ export class RollingTake implements Take, Exposure {
   #playFrom = 0;
   #startedAtNs = 0n;
   #recorded = 0;
+  #picked = new Int32Array(0);
   #tellStarted!: { resolve(at: { playFrom: number; streamFrom: number }): void; reject(error: unknown): void };
   #tellDone!: { resolve(report: TakeReport): void; reject(error: unknown): void };
 
@@ -162,7 +163,7 @@ export class RollingTake implements Take, Exposure {
         if (from >= to) return;
         const { returns } = this.spec.hops[i]!;
         const patch = this.#patches[i];
-        const picked = patch ? patch.buffer(to - from) : new Int32Array((to - from) * returns.length);
+        const picked = this.#buffer((to - from) * returns.length);
         gather(block, this.#stream.inChannels, first + from - at, to - from, returns, picked);
         if (patch) this.#replay(patch, this.lanes[i + 1]!, picked);
         else this.#record(picked, to - from, from);
@@ -205,6 +206,12 @@ export class RollingTake implements Take, Exposure {
     this.#leave();
     this.#tellStarted.reject(error);
     this.#tellDone.reject(error);
+  }
+
+  /** Room for captured samples; it is used again at the next call. */
+  #buffer(samples: number): Int32Array {
+    if (this.#picked.length < samples) this.#picked = new Int32Array(samples);
+    return this.#picked.subarray(0, samples);
   }
 
   #playSource(lane: SendLane, until: number): number {

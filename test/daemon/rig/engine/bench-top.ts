@@ -50,7 +50,7 @@ export class ArraySink implements SampleSink {
   }
 
   write(samples: Int32Array): void {
-    this.blocks.push(samples);
+    this.blocks.push(samples.slice());
     this.frames += samples.length / this.#channels;
   }
 

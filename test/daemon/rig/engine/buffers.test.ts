@@ -125,30 +125,34 @@ test('a stopped source gives nothing more and lets nobody wait', async () => {
   assert.throws(() => source.read(1));
 });
 
-test('a sink hands blocks on in order, one at a time, and says when it is full and when it is empty', async () => {
-  const seen: number[] = [];
+test('a sink hands chunks on in order, one at a time, and says when it is full and when it is empty', async () => {
+  const seen: number[][] = [];
   const releases: (() => void)[] = [];
   const sink = new BufferedSink({
     channels: 2,
-    maxFrames: 3,
-    consume: async (block) => {
+    maxFrames: 8,
+    consume: async (chunk) => {
       await new Promise<void>((resolve) => releases.push(resolve));
-      seen.push(block[0]!);
+      seen.push([...chunk]);
     },
   });
   await sink.drained();
-  sink.write(Int32Array.of(1, 1, 1, 1));
+  const slice = Int32Array.of(1, 1, 2, 2, 3, 3);
+  sink.write(slice);
+  slice.fill(0); // what was handed in is used again
   assert.equal(sink.room, true);
-  sink.write(Int32Array.of(2, 2));
+  assert.equal(releases.length, 1);
+  sink.write(Int32Array.of(4, 4, 5, 5, 6, 6, 7, 7, 8, 8));
   assert.equal(sink.room, false);
   assert.equal(releases.length, 1);
+  sink.write(Int32Array.of(9, 9));
   const drained = sink.drained();
-  while (seen.length < 2) {
+  while (seen.length < 5) {
     releases.shift()?.();
     await turn();
   }
   await drained;
-  assert.deepEqual(seen, [1, 2]);
+  assert.deepEqual(seen.flat(), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]);
   assert.equal(sink.room, true);
   assert.equal(sink.bufferedFrames, 0);
 });
