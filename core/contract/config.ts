@@ -92,8 +92,10 @@ const hardware = {
 export const AlsaInterfaceConfig = z.strictObject({
   driver: z.literal('alsa'),
   ...hardware,
-  periodFrames: z.int().min(16).max(8192).default(256),
-  periods: z.int().min(2).max(64).default(4),
+  periodFrames: z.int().min(16).max(8192).default(1024),
+  periods: z.int().min(2).max(64).default(8).meta({
+    description: 'how much the device buffers: a rig that bounces needs no short latency, and a host may be late',
+  }),
   ringSeconds: z.number().min(1).max(30).default(2).meta({
     description: 'length of the playback and capture rings: how long the daemon may be held up without losing anything',
   }),

@@ -9,7 +9,7 @@ export interface SinkOptions {
   channels: number;
   /** How many frames may wait. At a realtime clock this is the longest stall of the consumer that a take survives. */
   maxFrames: number;
-  /** Takes ownership of the chunk: interleaved, left-justified int32. The next one comes when this one is through. */
+  /** The chunk is interleaved, left-justified int32, and used again when the promise is settled; then the next one comes. */
   consume: (samples: Int32Array) => Promise<void>;
 }
 
@@ -20,6 +20,8 @@ export class BufferedSink implements SampleSink {
   readonly #o: SinkOptions;
   readonly #chunks: Int32Array[] = [];
   readonly #chunkSamples: number;
+  /** Garbage of this size is collected late. */
+  readonly #spare: Int32Array[] = [];
   #growing: Int32Array;
   #grown = 0;
   #frames = 0;
@@ -66,7 +68,7 @@ export class BufferedSink implements SampleSink {
 
   #handOver(): void {
     this.#chunks.push(this.#growing.subarray(0, this.#grown));
-    this.#growing = new Int32Array(this.#chunkSamples);
+    this.#growing = this.#spare.pop() ?? new Int32Array(this.#chunkSamples);
     this.#grown = 0;
     if (!this.#busy) void this.#consume();
   }
@@ -78,6 +80,7 @@ export class BufferedSink implements SampleSink {
         const frames = chunk.length / this.#o.channels;
         await this.#o.consume(chunk);
         this.#frames -= frames;
+        this.#spare.push(new Int32Array(chunk.buffer));
       }
       for (const { resolve } of this.#waiting) resolve();
     } catch (error) {
