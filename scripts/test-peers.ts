@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-interface Peer {
+export interface Peer {
   package: string;
   /** A command on the search path, or an absolute path. */
   proof: string;
@@ -21,6 +21,9 @@ const PEERS: readonly Peer[] = [
   { package: 'util-linux', proof: 'unshare' },
   { package: 'sonic-pi-samples', proof: '/usr/share/sonic-pi/samples' },
   { package: 'alsa-utils', proof: '/usr/share/sounds/alsa/Front_Center.wav' },
+  { package: 'gcc', proof: 'cc' },
+  { package: 'libc6-dev', proof: '/usr/include/stdio.h' },
+  { package: 'libasound2-dev', proof: '/usr/include/alsa/asoundlib.h' },
 ];
 
 /** The search path with the folders of system commands, which an ordinary user's has not. */
@@ -31,11 +34,11 @@ export function peerPath(path: string): string {
 }
 
 /** Debian packages of which the proof is not on this machine. */
-export function missingPackages(path: string): string[] {
+export function missingPackages(path: string, peers: readonly Peer[] = PEERS): string[] {
   const folders = path.split(':');
   const isHere = (proof: string) =>
     proof.startsWith('/') ? existsSync(proof) : folders.some((folder) => existsSync(join(folder, proof)));
-  return PEERS.filter((peer) => !isHere(peer.proof)).map((peer) => peer.package);
+  return peers.filter((peer) => !isHere(peer.proof)).map((peer) => peer.package);
 }
 
 /** What a person types to install them. */
