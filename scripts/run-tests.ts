@@ -3,7 +3,7 @@
  *
  * Arguments choose files: each is a part of a test file's path, for instance `certs/` or `wav-reader`.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -18,6 +18,7 @@ const TEST_TIMEOUT_MS = 20 * 60 * 1000;
 const testRoot = fileURLToPath(new URL('../test/', import.meta.url));
 const sourceRoot = fileURLToPath(new URL('../../test/', import.meta.url));
 const reporter = new URL('test-counts.js', import.meta.url).href;
+const addonScript = fileURLToPath(new URL('../../scripts/install-addon.mjs', import.meta.url));
 
 function testFiles(filters: readonly string[]): string[] {
   const all = readdirSync(testRoot, { recursive: true, encoding: 'utf8' })
@@ -80,6 +81,8 @@ function readCounts(file: string): TestCounts {
 async function main(): Promise<number> {
   const env = { ...process.env, PATH: peerPath(process.env['PATH'] ?? '') };
   if (!preparePeers(env.PATH)) return UNAVAILABLE;
+  // What it is compiled with may have come with the peers, after outboard itself was installed.
+  spawnSync(process.execPath, [addonScript, '--if-stale'], { env, stdio: ['ignore', 2, 2] });
   const files = testFiles(process.argv.slice(2));
   if (files.length === 0) {
     console.error('no test file matches');

@@ -84,6 +84,45 @@ test('what is declared and missing on any channel', () => {
   );
 });
 
+test('the ranges that are armed, or missing, with their channels; and the samples of all channels', () => {
+  const entry = fc.record({ channel: fc.integer({ min: 0, max: 2 }), range });
+  const entries = fc.array(entry, { maxLength: 8 });
+  fc.assert(
+    fc.property(entries, entries, range, (armed, written, [from, to]) => {
+      const ring = new PlaybackRing(3, 64);
+      const model = { armed: new Set<string>(), missing: new Set<string>() };
+      const samples = new Int32Array((to - from) * 3);
+      for (const { channel, range: r } of armed) {
+        ring.arm(channel, ...r);
+        for (let f = Math.max(from, r[0]); f < Math.min(to, r[1]); f++) model.armed.add(`${channel + 1}/${f}`);
+      }
+      for (const key of model.armed) model.missing.add(key);
+      for (const { channel, range: r } of written) {
+        const block = Int32Array.from({ length: 64 }, (_, i) => 100 * channel + i + 1);
+        ring.write(channel, r[0], r[1], block, 0, 0, 1);
+        for (let f = Math.max(from, r[0]); f < Math.min(to, r[1]); f++) {
+          model.missing.delete(`${channel + 1}/${f}`);
+          samples[(f - from) * 3 + channel] = 100 * channel + f + 1;
+        }
+      }
+      for (const [ranges, expected] of [
+        [ring.armedRanges(from, to), model.armed],
+        [ring.missingRanges(from, to), model.missing],
+      ] as const) {
+        const found: string[] = [];
+        for (const { channels, from: a, to: b } of ranges) {
+          for (const channel of channels) for (let f = a; f < b; f++) found.push(`${channel}/${f}`);
+        }
+        assert.deepEqual(found.sort(), [...expected].sort());
+      }
+      const into = new Int32Array(samples.length);
+      ring.interleave(from, to - from, into);
+      assert.deepEqual(into, samples);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test('captured frames come out in order, never across a gap', () => {
   const step = fc.record({ kind: fc.constantFrom('store', 'gap', 'read'), frames: fc.integer({ min: 1, max: 12 }) });
   fc.assert(
