@@ -13,6 +13,13 @@ interface Channel {
   written: FrameSet;
 }
 
+/** Frames [from, to) of these channels, which count from 1. */
+export interface ChannelRange {
+  channels: number[];
+  from: number;
+  to: number;
+}
+
 export class PlaybackRing {
   readonly sizeFrames: number;
   readonly #channels: Channel[] = [];
@@ -120,5 +127,58 @@ export class PlaybackRing {
       if (furthest === at || furthest >= to) return Math.min(furthest, to);
       at = furthest;
     }
+  }
+
+  /** Copies `frames` frames that begin at `from`, all channels interleaved, into a block that is zero. */
+  interleave(from: number, frames: number, into: Int32Array): void {
+    const stride = this.#channels.length;
+    for (let c = 0; c < stride; c++) {
+      const { samples, written } = this.#channels[c]!;
+      if (samples === null || written.firstPresent(from, from + frames) === from + frames) continue;
+      let ring = from % this.sizeFrames;
+      for (let i = 0, p = c; i < frames; i++, p += stride) {
+        into[p] = samples[ring]!;
+        if (++ring === this.sizeFrames) ring = 0;
+      }
+    }
+  }
+
+  /** What of [from, to) is armed. */
+  armedRanges(from: number, to: number): ChannelRange[] {
+    return this.#ranges(from, to, ({ armed }, at) => {
+      const start = armed.firstPresent(at, to);
+      return [start, armed.firstMissing(start, to)];
+    });
+  }
+
+  /** What of [from, to) is armed and not written. */
+  missingRanges(from: number, to: number): ChannelRange[] {
+    return this.#ranges(from, to, ({ armed, written }, at) => {
+      for (let start = at; start < to; ) {
+        const due = armed.firstPresent(start, to);
+        const missing = written.firstMissing(due, to);
+        const still = armed.firstPresent(missing, to);
+        if (still === missing)
+          return [missing, Math.min(armed.firstMissing(missing, to), written.firstPresent(missing, to))];
+        start = still;
+      }
+      return [to, to];
+    });
+  }
+
+  /** Ranges of all channels in order, as `next` finds them; channels with the same range share an entry. */
+  #ranges(from: number, to: number, next: (channel: Channel, at: number) => [number, number]): ChannelRange[] {
+    const found = new Map<string, ChannelRange>();
+    for (let c = 0; c < this.#channels.length; c++) {
+      for (let at = from; at < to; ) {
+        const [start, end] = next(this.#channels[c]!, at);
+        if (start >= to) break;
+        const same = found.get(`${start}-${end}`);
+        if (same) same.channels.push(c + 1);
+        else found.set(`${start}-${end}`, { channels: [c + 1], from: start, to: end });
+        at = end;
+      }
+    }
+    return [...found.values()].sort((a, b) => a.from - b.from);
   }
 }

@@ -1,0 +1,75 @@
+/** Where a device stands: in the kernel's folders, in PortAudio's list, and why it may not be there. */
+import { accessSync, constants, existsSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { OutboardError } from '../../../core/errors.js';
+import { type DeviceName, parseDeviceName } from '../alsa/device-name.js';
+import { type Direction, subDevices } from '../alsa/proc.js';
+import { holders } from '../alsa/proof.js';
+import type { Listed } from './protocol.js';
+
+export interface DevicePair {
+  playback: DeviceName;
+  capture: DeviceName;
+}
+
+const DIRECTIONS = ['playback', 'capture'] as const;
+const LETTER = { playback: 'p', capture: 'c' } as const;
+
+/** @throws OutboardError audio.device */
+export function parsePair(names: { playback: string; capture: string }): DevicePair {
+  return { playback: parseDeviceName(names.playback), capture: parseDeviceName(names.capture) };
+}
+
+/**
+ * Refuses what cannot be claimed, from what the kernel tells; opens nothing.
+ * @throws OutboardError audio.gone, audio.busy, audio.denied; audio.device for one with several sub-devices
+ */
+export function checkClaimable(procRoot: string, pair: DevicePair): void {
+  for (const direction of DIRECTIONS) {
+    const device = pair[direction];
+    const subs = subDevices(procRoot, device, direction);
+    if (subs === null) throw new OutboardError('audio.gone', `There is no ${direction} device ${device.name}.`);
+    // One that cannot be seen is for PortAudio to find out: it may have ended between two looks.
+    if (subs.some(({ owner }) => owner !== null && existsSync(`/proc/${owner}`))) {
+      throw new OutboardError('audio.busy', `${device.name} is held by ${holders(procRoot, device, direction)}.`);
+    }
+    if (subs.length !== 1) {
+      throw new OutboardError(
+        'audio.device',
+        `${device.name} has ${subs.length} ${direction} sub-devices and PortAudio can hold one of them: others could use the rest. The alsa driver claims all.`,
+      );
+    }
+    const node = `/dev/snd/pcmC${cardNumber(procRoot, device)}D${device.device}${LETTER[direction]}`;
+    if (denied(node)) throw new OutboardError('audio.denied', `${node} may not be opened.`);
+  }
+}
+
+/** How PortAudio lists it: the kernel's card by its present number, at the end of the name. */
+export function listedName(procRoot: string, device: DeviceName): Listed {
+  return { name: `(hw:${cardNumber(procRoot, device)},${device.device})`, whole: false };
+}
+
+/** The folder of the one sub-device. */
+export function procFolder(procRoot: string, device: DeviceName, direction: Direction): string {
+  return join(procRoot, `card${cardNumber(procRoot, device)}`, `pcm${device.device}${LETTER[direction]}`, 'sub0');
+}
+
+/** Cards are numbered in the order in which they were found; their id is a link to the number. @throws OutboardError audio.gone */
+function cardNumber(procRoot: string, device: DeviceName): string {
+  try {
+    const number = /^card(\d+)$/.exec(readlinkSync(join(procRoot, device.card)))?.[1];
+    if (number !== undefined) return number;
+  } catch {
+    // It has gone.
+  }
+  throw new OutboardError('audio.gone', `There is no card ${device.card}.`);
+}
+
+function denied(node: string): boolean {
+  try {
+    accessSync(node, constants.R_OK | constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES';
+  }
+}
