@@ -18,11 +18,46 @@ type Fault = (path: (string | number)[], message: string) => void;
 /** RigConfig with the rules between its fields. */
 export const WholeRigConfig = RigConfig.superRefine((config, context: z.RefinementCtx) => {
   const fault: Fault = (path, message) => void context.addIssue({ code: 'custom', path, message });
+  checkInterface(config, fault);
   checkInserts(config, fault);
   checkProcessors(config, fault);
   checkCrosstalkNames(config, fault);
   if (config.production) checkProduction(config, fault);
 });
+
+/** Each rate once, a sync wire on channels of its own, and a way to know the loop latency, without which no take can be aligned. */
+function checkInterface({ interface: audio, inserts }: RigConfig, fault: Fault): void {
+  audio.rates.forEach((rate, index) => {
+    if (audio.rates.indexOf(rate) !== index) fault(['interface', 'rates', index], `${rate} Hz is listed twice`);
+  });
+  const { sync } = audio;
+  if (sync) {
+    const ends = [
+      { end: 'send', side: 'sends', limit: audio.out, direction: 'out' },
+      { end: 'return', side: 'returns', limit: audio.in, direction: 'in' },
+    ] as const;
+    for (const { end, side, limit, direction } of ends) {
+      const channel = sync[end];
+      const path = ['interface', 'sync', end];
+      if (channel > limit)
+        fault(path, `channel ${channel} does not exist: the interface has ${limit} (interface.${direction})`);
+      const holder = Object.entries(inserts).find(([, insert]) => insert[side].includes(channel));
+      if (holder) fault(path, `channel ${channel} belongs to insert ${holder[0]}: the sync wire needs one of its own`);
+    }
+  }
+  if (audio.driver === 'virtual') return;
+  if (!sync && audio.loopLatencyFrames === undefined)
+    fault(
+      ['interface'],
+      'how many frames the loop through the interface delays is not known: wire one free output to one free input and name them as sync: {send, return}, or measure it and write loopLatencyFrames',
+    );
+  for (const [name, insert] of Object.entries(inserts))
+    if (insert.path)
+      fault(
+        ['inserts', name, 'path'],
+        'is the simulated path of driver: virtual; behind a real interface the path is real',
+      );
+}
 
 /** Channels exist and belong to one insert each; an insert returns as many channels as it is sent. */
 function checkInserts(config: RigConfig, fault: Fault): void {
@@ -91,4 +126,6 @@ function checkProduction(config: RigConfig, fault: Fault): void {
     fault(['trust', 'roots', 'threshold'], 'production: true needs at least two signatures, so that no one person can');
   if (config.interface.driver === 'virtual')
     fault(['interface', 'driver'], 'production: true needs a real interface, this one is simulated');
+  for (const [name, { port }] of Object.entries(config.processors))
+    if (port.virtual) fault(['processors', name, 'port'], 'production: true needs a real unit, this one is simulated');
 }

@@ -61,10 +61,14 @@ export const HealthPayload = z.strictObject({
 });
 export type HealthPayload = z.infer<typeof HealthPayload>;
 
+/** `notice`: what an alert with the same code said is over. */
+export const Severity = z.enum(['notice', 'warning', 'critical']);
+export type Severity = z.infer<typeof Severity>;
+
 export const AlertPayload = z.strictObject({
   iss: RigId,
   iat: Seconds,
   jti: Uuid,
-  alert: z.strictObject({ severity: z.enum(['warning', 'critical']), problem: Problem }),
+  alert: z.strictObject({ severity: Severity, problem: Problem }),
 });
 export type AlertPayload = z.infer<typeof AlertPayload>;

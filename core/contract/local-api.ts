@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { JOSE, JOSE_JSON } from './envelope.js';
-import { HealthPayload, StatePayload } from './health.js';
+import { HealthCheck, HealthPayload, Mode, StatePayload } from './health.js';
 import { CompactJws, Digest, Frames, PartyName, Problem, Seconds, Uuid } from './primitives.js';
 
 /** A long poll is answered after at most this long, empty if need be. */
@@ -100,6 +100,34 @@ export const NonceAnswer = z.strictObject({ nonce: z.string(), rig: z.string(), 
 export type NonceAnswer = z.infer<typeof NonceAnswer>;
 export const SessionAnswer = z.strictObject({ mode: z.string(), until: Seconds.nullable() });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
+
+/** `probe`: has another process try to open the device first, which takes some tenths of a second. */
+export const InterfaceQuery = z.strictObject({ probe: z.stringbool().default(false) });
+
+export const ClaimProofAnswer = z.strictObject({
+  exclusive: z.boolean().meta({ description: 'shown, not only assumed: every check holds' }),
+  device: z.string(),
+  detail: z.string(),
+  checks: z.array(
+    z.strictObject({
+      name: z.enum(['owner', 'busy-probe', 'hw-params', 'sub-devices', 'model']),
+      holds: z.boolean().nullable().meta({ description: 'null where it could not be looked at' }),
+      detail: z.string(),
+    }),
+  ),
+});
+export type ClaimProofAnswer = z.infer<typeof ClaimProofAnswer>;
+
+export const InterfaceAnswer = z.strictObject({
+  rig: z.string(),
+  driver: z.string(),
+  device: z.strictObject({ playback: z.string(), capture: z.string() }),
+  mode: Mode,
+  problem: Problem.nullable().meta({ description: 'why no take can roll, or null' }),
+  proof: ClaimProofAnswer.nullable().meta({ description: 'null while the device is not held' }),
+  checks: z.array(HealthCheck),
+});
+export type InterfaceAnswer = z.infer<typeof InterfaceAnswer>;
 
 export interface Route {
   socket: 'courier' | 'control';
@@ -233,6 +261,14 @@ export const ROUTES: readonly Route[] = [
     path: '/status',
     summary: 'Mode, health, jobs and counters.',
     answer: json(StatusAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/interface',
+    summary: 'The hold on the audio interface and what proves it, the format, the loop latency, the faults so far.',
+    query: InterfaceQuery,
+    answer: json(InterfaceAnswer),
   },
   {
     socket: 'control',

@@ -39,6 +39,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./status.js')).statusCommand(),
   },
   {
+    name: 'interface',
+    summary: 'which sound devices there are, and whether the rig holds its own alone',
+    load: async () => (await import('./interface.js')).interfaceCommand(),
+  },
+  {
     name: 'bounce',
     summary: 'send a WAV through a rig and bring the take back',
     load: async () => (await import('./bounce.js')).bounceCommand(),

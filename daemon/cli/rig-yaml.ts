@@ -10,7 +10,8 @@ type Input = z.input<typeof RigConfig>;
 
 /**
  * What a caller of `initRig` may want otherwise in rig.yaml. The sections `interface`, `limits`, `isolation` and `clock` are merged
- * field by field; `inserts` and `processors` replace the defaults as a whole, because half of each would be neither rig.
+ * field by field; `inserts`, `processors` and an interface of another driver replace the defaults as a whole, because half of each would be
+ * neither rig.
  */
 export interface RigConfigOverrides {
   production?: boolean;
@@ -20,6 +21,7 @@ export interface RigConfigOverrides {
   interface?: Partial<Input['interface']>;
   inserts?: Input['inserts'];
   processors?: Input['processors'];
+  calibration?: string;
   isolation?: NonNullable<Input['isolation']>;
   limits?: NonNullable<Input['limits']>;
 }
@@ -32,7 +34,8 @@ export function rigYaml(rig: string, roots: Roots, overrides: RigConfigOverrides
   for (const [section, value] of Object.entries(overrides)) {
     if (value === undefined) continue;
     const current = document.get(section);
-    if (REPLACED_WHOLE.has(section) || !isMap(current) || typeof value !== 'object') {
+    const otherDriver = isMap(current) && 'driver' in Object(value) && current.get('driver') !== value.driver;
+    if (REPLACED_WHOLE.has(section) || otherDriver || !isMap(current) || typeof value !== 'object') {
       document.set(section, document.createNode(value));
       continue;
     }
@@ -149,6 +152,9 @@ ${indent(rootsYaml(roots), 2)}
 clock: {sync: unchecked}
 
 # driver virtual: a simulated interface and analog path. clock realtime starves like hardware, fast speeds audio only.
+# driver alsa: a real one, by the name of its card (\`outboard interface list\`), held alone for as long as outboardd runs. \`sync\` names an
+# output and an input that no insert has and that are wired to each other: they measure the loop and find every lost sample.
+#   {driver: alsa, device: "hw:CARD=NAME,DEV=0", rates: [48000, 96000], in: 8, out: 8, sync: {send: 8, return: 8}}
 interface:
   driver: virtual
   clock: fast

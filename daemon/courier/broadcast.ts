@@ -33,6 +33,7 @@ export class Broadcast {
   readonly #rigListeners = new Set<(up: boolean) => void>();
   #seq = 0;
   #up: boolean | null = null;
+  #roundMs = performance.now();
   #wake: (() => void) | null = null;
 
   constructor(rigId: string, rig: RigApi, broker: BrokerClient, logger: Logger) {
@@ -40,6 +41,15 @@ export class Broadcast {
     this.#rig = rig;
     this.#broker = broker;
     this.#logger = logger;
+  }
+
+  get rigUp(): boolean {
+    return this.#up === true;
+  }
+
+  /** How long ago a long poll of the rig ended, well or not, in milliseconds. */
+  get sinceRoundMs(): number {
+    return performance.now() - this.#roundMs;
   }
 
   /** Called when the rig answers for the first time, comes back, or goes away. */
@@ -57,10 +67,15 @@ export class Broadcast {
     const publishing = this.#publishWanted(signal);
     await keepGoing(signal, this.#logger, 'broadcast', { baseMs: 100, maxMs: 2000 }, async () => {
       const asked = performance.now();
-      const answer = await this.#rig.broadcast(this.#seq, WAIT_SECONDS, signal).catch((error) => {
-        if (!signal.aborted) this.#rigGone();
-        throw error;
-      });
+      const answer = await this.#rig
+        .broadcast(this.#seq, WAIT_SECONDS, signal)
+        .catch((error) => {
+          if (!signal.aborted) this.#rigGone();
+          throw error;
+        })
+        .finally(() => {
+          this.#roundMs = performance.now();
+        });
       const news = answer.seq !== this.#seq;
       this.#rigSays(answer);
       if (!news && performance.now() - asked < HASTY_MS) await delay(HASTY_MS, signal);

@@ -9,6 +9,7 @@ import type { TlsLoader } from '../../client/tls-files.js';
 import { topics } from '../../core/contract/topics.js';
 import { OutboardError } from '../../core/errors.js';
 import type { Logger } from '../log.js';
+import type { Pulse } from '../service-manager.js';
 import { Broadcast, unreachable } from './broadcast.js';
 import type { Pause } from './keep-going.js';
 import { LinkReporter } from './link-report.js';
@@ -33,6 +34,8 @@ export interface CourierOptions {
 /** In each direction. */
 const TRANSFERS = 2;
 const FAREWELL_MS = 2000;
+/** A long poll of the rig ends after 15 s at the latest, answered or not, and the next begins within two. */
+const STALE_ROUND_MS = 60_000;
 
 export class Courier {
   readonly #options: CourierOptions;
@@ -69,6 +72,16 @@ export class Courier {
 
   get counters(): Readonly<OfferCounters> {
     return this.#offers.counters;
+  }
+
+  /** For the service manager. A rig, a broker or a store that is away is waited for; only a conversation that hangs calls for a new process. */
+  pulse(): Pulse {
+    const { report } = this.#link;
+    const rig = this.#broadcast.rigUp ? 'answers' : 'does not answer';
+    return {
+      status: `broker ${report.broker}, store ${report.store}, rig ${rig}`,
+      well: this.#broadcast.sinceRoundMs < STALE_ROUND_MS,
+    };
   }
 
   /** Begins; neither the rig nor the broker nor the store needs to be there. */

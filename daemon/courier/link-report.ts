@@ -17,6 +17,10 @@ export class LinkReporter {
     this.#logger = logger;
   }
 
+  get report(): Readonly<LinkReport> {
+    return this.#report;
+  }
+
   broker(link: BrokerLink): void {
     const { problem: _before, ...rest } = this.#report;
     this.#report = {

@@ -6,6 +6,7 @@ import { CourierConfig } from '../../core/contract/config.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { loadConfig } from '../config-file.js';
 import { createLogger, type Logger } from '../log.js';
+import { serviceManager } from '../service-manager.js';
 import { Courier } from './courier.js';
 
 const USAGE = 'usage: outboard-courier --config courier.yaml [--log-level debug|info|warn|error]';
@@ -43,6 +44,7 @@ function readArguments(): Arguments {
 }
 
 async function run(file: string, logger: Logger): Promise<void> {
+  const manager = await serviceManager(process.env, logger);
   const { config, resolve } = await loadConfig(file, CourierConfig);
   const broker = { url: config.broker.url, tls: tlsFiles(config.broker.tls, resolve) };
   const store = { ...config.store, tls: tlsFiles(config.store.tls, resolve) };
@@ -65,6 +67,7 @@ async function run(file: string, logger: Logger): Promise<void> {
       signals += 1;
       if (signals > 1) process.exit(1); // asked twice: nothing here would be lost
       logger.info({ signal }, 'stopping');
+      manager.stopping();
       courier.stop().then(resolveStopped, reject);
     };
     process.on('SIGTERM', stop);
@@ -72,5 +75,6 @@ async function run(file: string, logger: Logger): Promise<void> {
   });
   logger.info({ rig: config.rig, broker: config.broker.url, store: config.store.url }, 'starting');
   await courier.start();
+  manager.ready(() => courier.pulse());
   await stopped;
 }

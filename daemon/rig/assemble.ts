@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { importJWK } from 'jose';
 import { loadSigner, readPrivateJwk, thumbprint } from '../../certs/keys.js';
 import { OutboardError } from '../../core/errors.js';
-import { createVirtualInterface } from '../../drivers/audio/virtual.js';
-import { VirtualAnalog } from '../../drivers/audio/virtual-analog.js';
 import { loadProfiles } from '../../drivers/processors/profile.js';
 import { createUnit } from '../../drivers/processors/unit.js';
 import { createVirtualTransport } from '../../drivers/processors/virtual-unit.js';
+import { audioDriver } from '../audio-driver.js';
+import { loadCalibration } from '../calibration-file.js';
 import type { Logger } from '../log.js';
 import type { LoadedRigConfig } from '../rig-config.js';
 import type { RigOptions } from './rig.js';
@@ -24,9 +24,7 @@ export interface Surroundings {
   onIndeterminate(error: OutboardError): void;
 }
 
-const VIRTUAL_DEVICE = 'hw:CARD=Virtual,DEV=0';
-
-/** @throws OutboardError config.key | config.unreadable | profile.* */
+/** @throws OutboardError config.key | config.unreadable | config.invalid | profile.* */
 export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings): Promise<RigOptions> {
   const { config, resolve } = loaded;
   const { log } = around;
@@ -38,22 +36,23 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
         'profile.unknown',
         `${loaded.file}: processors.${name}.profile: there is no profile ${processor.profile}`,
       );
-  if (config.interface.driver !== 'virtual')
-    throw new OutboardError('audio.driver', `the driver ${config.interface.driver} is not part of this build`);
-  const analog = new VirtualAnalog(config.inserts, config.interface.crosstalk);
+  const { audio, device, analog } = await audioDriver(loaded);
   const { courier, control } = config.sockets;
   return {
     config,
+    calibration: await loadCalibration(loaded),
     stateDir: resolve(config.stateDir),
     journalKey: await journalKey(loaded, around.credentialsDirectory),
     wrappingKeys: await wrappingKeys([config.keys.wrapping].flat().map(resolve)),
     signer: await loadSigner(config.rig, signingJwk),
     initialTrust: config.trust.bundle ? await readFile(resolve(config.trust.bundle), 'utf8').catch(() => null) : null,
-    audio: createVirtualInterface(config.interface, analog),
-    device: VIRTUAL_DEVICE,
+    audio,
+    device,
     profiles,
     makeUnit: (name, profile, insert) => {
-      const modifier = insert === undefined ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
+      // On no insert, or on one of real wires, a simulated unit keeps its settings and changes no sound.
+      const modifier =
+        insert === undefined || !analog ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
       return createUnit({ name, profile, transport: createVirtualTransport(profile, modifier), logger: log });
     },
     listeners: {

@@ -6,7 +6,7 @@ import type { webcrypto } from 'node:crypto';
 import { type Verified, verifyEnvelope } from '../../certs/envelope.js';
 import { openFile, type SealWriter, sealToFile } from '../../certs/seal-thread.js';
 import { unwrapSourceKey, wrappingKeyFor } from '../../certs/source-key.js';
-import type { RecalledSetting, RigConfig } from '../../core/contract/index.js';
+import type { CalibrationFile, RecalledSetting, RigConfig } from '../../core/contract/index.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import { openWav, type WavReader } from '../../drivers/audio/wav-reader.js';
@@ -15,7 +15,7 @@ import type { Profile } from '../../drivers/processors/profile.js';
 import { withDefaults } from '../../drivers/processors/settings.js';
 import type { Logger } from '../log.js';
 import type { Engine } from './engine/engine.js';
-import { PrefetchSource } from './engine/prefetch-source.js';
+import { framesOf, PrefetchSource } from './engine/prefetch-source.js';
 import { BufferedSink } from './engine/sample-sink.js';
 import type { Take, TakeReport } from './engine/spec.js';
 import type { InsertMemory } from './insert-memory.js';
@@ -28,11 +28,12 @@ import { certificateOf, resultShape } from './take-certificate.js';
 import type { TrustStore } from './trust-store.js';
 
 /** Read ahead before the engine, and what may wait behind it, in seconds of sound at most. */
-const BUFFER_SECONDS = 3;
+const BUFFER_SECONDS = 2;
 const ENCODING_BITS = { pcm16: 16, pcm24: 24, pcm32: 32, float32: 'float', float64: 'float' } as const;
 
 export interface BounceContext {
   config: RigConfig;
+  calibration: CalibrationFile | null;
   journal: Journal;
   spool: Spool;
   trust: TrustStore;
@@ -87,11 +88,11 @@ export class Bounce {
    * @throws OutboardError envelope.* | grant.* | source.* | wav.*
    */
   async prepare(job: JobRow, signal: AbortSignal): Promise<PreparedBounce> {
-    const { config, profiles, wrappingKeys, spool } = this.#c;
+    const { config, calibration, profiles, wrappingKeys, spool } = this.#c;
     const { payload, grant } = await this.#authority(job);
     if (grant.payload.exp <= nowSeconds())
       throw new OutboardError('envelope.expired', 'the grant expired before the source was opened');
-    const plan = await planJob(payload.payload.job, grant.payload, config, profiles);
+    const plan = await planJob(payload.payload.job, grant.payload, config, profiles, calibration);
     const { tenant, source, recipients } = grant.payload;
     const identity = await unwrapSourceKey(grant.payload.key, wrappingKeyFor(grant.payload.key, wrappingKeys), {
       rig: config.rig,
@@ -105,7 +106,7 @@ export class Bounce {
     try {
       reader = await openWav(plaintext(spool.sourcePath(source.digest), identity, both), { expect: source.format });
       const prefetch = new PrefetchSource({
-        reader,
+        reader: framesOf(reader),
         channels: plan.channels,
         encodingBits: ENCODING_BITS[source.format.encoding],
         region: plan.region,
@@ -218,18 +219,21 @@ export class Bounce {
     const { job, plan } = prepared;
     return engine.roll({
       channels: plan.channels,
-      hops: plan.hops.map(({ insert, sends, returns, latencyFrames, driveDb }) => ({
+      hops: plan.hops.map(({ insert, sends, returns, latencyFrames, driveDb, sendTrimDb, returnTrimDb }) => ({
         insert,
         sends,
         returns,
         latencyFrames,
         driveDb,
+        sendTrimDb,
+        returnTrimDb,
       })),
       source: prepared.source,
       sink: recording.sink,
       regionFrames: plan.region.frames,
       tailFrames: plan.tailFrames,
       sourceStartFrame: plan.region.start,
+      cut: plan.region.start + plan.region.frames < prepared.grant.payload.source.format.frames,
       signal,
       onProgress: (frames) => this.#c.progress(job, 'rolling', (100 * frames) / plan.resultFrames),
     });
@@ -302,6 +306,7 @@ const ANOTHER_TAKE_MAY_HELP = new Set([
   'audio.gone',
   'audio.busy',
   'audio.closed',
+  'audio.format',
   'processor.lost',
   'processor.timeout',
   'processor.reply',

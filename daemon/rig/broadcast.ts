@@ -7,6 +7,7 @@ import {
   STATE_TTL_SECONDS,
   type StatePayload,
 } from '../../core/contract/index.js';
+import { isOutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
 import type { Journal } from './journal/journal.js';
@@ -37,6 +38,7 @@ export class Broadcast {
   #interval: NodeJS.Timeout | undefined;
   #settling: NodeJS.Timeout | undefined;
   #saying: Promise<void> = Promise.resolve();
+  #roundMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: BroadcastOptions) {
     this.#o = options;
@@ -62,6 +64,11 @@ export class Broadcast {
     return this.#o.health();
   }
 
+  /** How long ago the state and the health were last said, in milliseconds: this leads through clock, disk, journal, claim and keys. */
+  get sinceRoundMs(): number {
+    return performance.now() - this.#roundMs;
+  }
+
   /** Something that the state or the health shows has changed. */
   changed(): void {
     this.#settling ??= setTimeout(() => {
@@ -73,7 +80,11 @@ export class Broadcast {
   #queue(): void {
     this.#saying = this.#saying
       .then(() => this.#say())
-      .catch((error) => this.#o.log.error({ err: error }, 'the state could not be said; it is said again'));
+      .catch((error) => {
+        // A new process would find the same disk just as full.
+        if (isOutboardError(error, 'rig.disk-full')) this.#roundMs = performance.now();
+        this.#o.log.error({ err: error }, 'the state could not be said; it is said again');
+      });
   }
 
   async #say(): Promise<void> {
@@ -96,6 +107,7 @@ export class Broadcast {
         })),
       ),
     };
+    this.#roundMs = performance.now();
     this.#waiters.wake();
   }
 

@@ -23,7 +23,7 @@ export interface HealthSources {
 export async function healthOf(sources: HealthSources): Promise<HealthPayload['health'][]> {
   return [
     subsystem('host', [sources.clock.check(), ...hostChecks(sources.stateDir)]),
-    subsystem('interface', await sources.keeper.checks()),
+    subsystem('interface', sources.keeper.checks()),
     subsystem('processors', processorChecks(sources.rack)),
     subsystem('journal', journalChecks(sources.journal)),
     subsystem('trust', trustChecks(sources.trust)),

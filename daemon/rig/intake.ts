@@ -5,7 +5,14 @@
 import { createHash, type webcrypto } from 'node:crypto';
 import { authenticatedSender, type Verified, verifyEnvelope } from '../../certs/envelope.js';
 import { checkSourceKey, wrappingKeyFor } from '../../certs/source-key.js';
-import type { AckPayload, CancelPayload, GrantPayload, Receipt, RigConfig } from '../../core/contract/index.js';
+import type {
+  AckPayload,
+  CalibrationFile,
+  CancelPayload,
+  GrantPayload,
+  Receipt,
+  RigConfig,
+} from '../../core/contract/index.js';
 import { MAX_LIFETIME_SECONDS } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
@@ -20,6 +27,7 @@ import type { TrustStore } from './trust-store.js';
 
 export interface IntakeOptions {
   config: RigConfig;
+  calibration: CalibrationFile | null;
   journal: Journal;
   spool: Spool;
   trust: TrustStore;
@@ -143,7 +151,7 @@ export class Intake {
 
   /** Everything about an offer that needs no turn: the grant's signature, the plan, the wrapped key. */
   async #prepareVerdict(verified: Verified<'job'>): Promise<Prepared> {
-    const { trust, config, profiles, wrappingKeys, journal } = this.#o;
+    const { trust, config, calibration, profiles, wrappingKeys, journal } = this.#o;
     const { payload } = verified;
     try {
       if (journal.seen(payload.iss, payload.jti, verified.payloadDigest) !== 'new')
@@ -164,7 +172,7 @@ export class Intake {
         return new OutboardError('grant.mismatch', 'the grant is for another job or another dispatcher', {
           details: { path: grant.job !== payload.jti ? 'grant.job' : 'grant.dispatcher' },
         });
-      const plan = await planJob(payload.job, grant, config, profiles);
+      const plan = await planJob(payload.job, grant, config, profiles, calibration);
       const { tenant, source, recipients } = grant;
       await checkSourceKey(grant.key, wrappingKeyFor(grant.key, wrappingKeys), {
         rig: config.rig,

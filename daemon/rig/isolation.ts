@@ -41,22 +41,32 @@ export function silentIn(
  * What each insert of a chain can hold and add. A level counts where it stands: a later attenuation makes an earlier insert no quieter, and
  * an earlier one makes what leaks in behind it no quieter.
  *
- * @param hops in the order of the chain; the digital level into the insert and the largest gain of its processor, dB
+ * @param hops in the order of the chain; the digital level into the insert, the largest gain of its processor, and the trims of its
+ * channels, of which the highest counts; dB
  */
 export function isolatedInserts(
-  hops: readonly { insert: string; driveDb: number; maxGainDb: number }[],
+  hops: readonly {
+    insert: string;
+    driveDb: number;
+    maxGainDb: number;
+    sendTrimDb: readonly number[];
+    returnTrimDb: readonly number[];
+  }[],
 ): IsolatedInsert[] {
   let levelDb = 0;
-  const inserts = hops.map(({ insert, driveDb, maxGainDb }) => {
-    const sentDb = levelDb + driveDb;
-    levelDb = sentDb + maxGainDb;
-    return { name: insert, loudDb: Math.max(0, sentDb, levelDb), amplifyDb: 0 };
+  const inserts = hops.map(({ insert, driveDb, maxGainDb, sendTrimDb, returnTrimDb }) => {
+    const sentDb = levelDb + driveDb + Math.max(...sendTrimDb);
+    const returnedDb = sentDb + maxGainDb;
+    levelDb = returnedDb + Math.max(...returnTrimDb);
+    return { name: insert, loudDb: Math.max(0, sentDb, returnedDb), amplifyDb: 0 };
   });
   let followingDb = 0;
   for (let index = hops.length - 1; index >= 0; index--) {
+    const { driveDb, maxGainDb, sendTrimDb, returnTrimDb } = hops[index]!;
+    const behindDb = Math.max(0, followingDb) + Math.max(0, ...returnTrimDb);
     // The leak may come in before this insert's own gain or behind it.
-    inserts[index]!.amplifyDb = Math.max(0, followingDb) + Math.max(0, hops[index]!.maxGainDb);
-    followingDb = Math.max(0, followingDb) + hops[index]!.driveDb + hops[index]!.maxGainDb;
+    inserts[index]!.amplifyDb = behindDb + Math.max(0, maxGainDb);
+    followingDb = behindDb + driveDb + Math.max(...sendTrimDb) + maxGainDb;
   }
   return inserts;
 }

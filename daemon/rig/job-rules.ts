@@ -1,12 +1,13 @@
 /** What a job must be for this rig to take it: everything that can be known before a sample is fetched. Nothing is ever clamped. */
 
 import { checkRecipient, sealedSize } from '../../certs/sealing.js';
-import type { BounceJob, GrantPayload, RigConfig } from '../../core/contract/index.js';
+import type { BounceJob, CalibrationFile, GrantPayload, RigConfig } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
 import { secondsToFrames } from '../../core/units.js';
 import { wavBytes } from '../../drivers/audio/wav-writer.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import { checkSettings, maxGainDb, readable } from '../../drivers/processors/settings.js';
+import { trimsOf } from '../calibration-file.js';
 import { type IsolatedInsert, isolatedInserts } from './isolation.js';
 
 /** One insert of a job's chain with all that the configuration says of it. */
@@ -17,6 +18,9 @@ export interface PlannedHop {
   returns: number[];
   latencyFrames: number;
   driveDb: number;
+  /** What calibration adds before the converter and behind it, per channel, dB. */
+  sendTrimDb: number[];
+  returnTrimDb: number[];
   settings: BounceJob['chain'][number]['settings'];
   verify: 'required' | 'sent-ok';
   maxGainDb: number;
@@ -32,6 +36,8 @@ export interface JobPlan {
   resultFrames: number;
   /** Size of the sealed result: known before, because WAV and age sizes are. */
   resultBytes: number;
+  /** Version of the calibration in force. */
+  calibration: string | null;
   /** What each insert can hold and add, for isolation. */
   inserts: IsolatedInsert[];
 }
@@ -46,6 +52,7 @@ export async function planJob(
   grant: GrantPayload,
   config: RigConfig,
   profiles: ReadonlyMap<string, Profile>,
+  calibration: CalibrationFile | null,
 ): Promise<JobPlan> {
   const { format } = grant.source;
   const { limits } = config;
@@ -71,7 +78,9 @@ export async function planJob(
         details: { path: 'job.region', value: region, frames: format.frames },
       },
     );
-  const hops = job.chain.map((link, index) => planHop(link, `job.chain[${index}]`, format.channels, config, profiles));
+  const hops = job.chain.map((link, index) =>
+    planHop(link, `job.chain[${index}]`, format.channels, config, profiles, calibration),
+  );
   const used = new Set<string>();
   for (const [index, hop] of hops.entries()) {
     if (used.has(hop.insert))
@@ -97,6 +106,7 @@ export async function planJob(
     tailFrames,
     resultFrames,
     resultBytes: await sealedSize(plainBytes, grant.recipients),
+    calibration: calibration?.version ?? null,
     inserts: isolatedInserts(hops),
   };
 }
@@ -107,6 +117,7 @@ function planHop(
   channels: number,
   config: RigConfig,
   profiles: ReadonlyMap<string, Profile>,
+  calibration: CalibrationFile | null,
 ): PlannedHop {
   const processor = Object.hasOwn(config.processors, link.processor) ? config.processors[link.processor] : undefined;
   const insertName = processor?.insert;
@@ -144,6 +155,7 @@ function planHop(
     returns: insert.returns,
     latencyFrames: insert.latencyFrames,
     driveDb: link.driveDb ?? 0,
+    ...trimsOf(calibration, insertName, channels),
     settings: link.settings,
     verify: link.verify,
     maxGainDb: maxGainDb(profile, link.settings),

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { asOutboardError } from '../../core/errors.js';
 import { createLogger } from '../log.js';
 import { loadRigConfig } from '../rig-config.js';
+import { type ServiceManager, serviceManager } from '../service-manager.js';
 import { rigOptions } from './assemble.js';
 import { Rig } from './rig.js';
 
@@ -47,11 +48,13 @@ process.on('SIGUSR1', () => log.warn('SIGUSR1 is ignored'));
 
 const STOP_MS = 30_000;
 let rig: Rig | undefined;
+let manager: ServiceManager | undefined;
 let stopping = false;
 async function stop(signal: string): Promise<void> {
   if (stopping) process.exit(1);
   stopping = true;
   log.info({ signal }, 'stopping; a second signal forces it');
+  manager?.stopping();
   // The journal makes any end a good one: what does not stop in time is ended like a crash.
   setTimeout(() => {
     log.fatal('the rig did not stop in time');
@@ -64,6 +67,7 @@ process.on('SIGTERM', (signal) => void stop(signal));
 process.on('SIGINT', (signal) => void stop(signal));
 
 try {
+  manager = await serviceManager(process.env, log);
   const version = (
     JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8')) as { version: string }
   ).version;
@@ -80,7 +84,9 @@ try {
     },
   });
   rig = new Rig({ ...options, ...(args['new-epoch'] === undefined ? {} : { newEpoch: args['new-epoch'] }) });
-  await rig.start();
+  const started = rig;
+  await started.start();
+  if (!stopping) manager.ready(() => started.pulse());
 } catch (cause) {
   const error = asOutboardError(cause);
   log.fatal(

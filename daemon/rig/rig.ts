@@ -8,13 +8,25 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { verifyEnvelope } from '../../certs/envelope.js';
 import type { Signer } from '../../certs/keys.js';
-import type { LinkReport, RigConfig, StatePayload, StatusAnswer } from '../../core/contract/index.js';
-import { asOutboardError, OutboardError } from '../../core/errors.js';
+import {
+  type CalibrationFile,
+  type InterfaceAnswer,
+  type LinkReport,
+  type Problem,
+  type RigConfig,
+  type Severity,
+  STATE_INTERVAL_SECONDS,
+  type StatePayload,
+  type StatusAnswer,
+} from '../../core/contract/index.js';
+import { asOutboardError, type ErrorCode, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { AudioInterface } from '../../drivers/audio/port.js';
 import type { Profile } from '../../drivers/processors/profile.js';
+import { type DevicePair, deviceName } from '../audio-driver.js';
 import { createClockSync } from '../clock-sync.js';
 import type { Logger } from '../log.js';
+import type { Pulse } from '../service-manager.js';
 import { controlRoutes } from './api/control-api.js';
 import { courierRoutes } from './api/courier-api.js';
 import { createServer, type Listener, listen } from './api/server.js';
@@ -39,8 +51,12 @@ import { Transfers } from './transfers.js';
 import { TrustStore } from './trust-store.js';
 import { Upkeep } from './upkeep.js';
 
+/** Two words of the state and the health may be late or refused; without three, something hangs. */
+const STALE_ROUND_MS = 3 * STATE_INTERVAL_SECONDS * 1000;
+
 export interface RigOptions {
   config: RigConfig;
+  calibration: CalibrationFile | null;
   stateDir: string;
   journalKey: Buffer;
   /** By thumbprint: the present one, and those before it while grants for them are open. */
@@ -49,7 +65,7 @@ export interface RigOptions {
   /** A bundle to install when none is in force or this one is newer. */
   initialTrust: string | null;
   audio: AudioInterface;
-  device: string;
+  device: DevicePair;
   profiles: ReadonlyMap<string, Profile>;
   makeUnit: UnitFactory;
   listeners: { courier: Listener; control: Listener };
@@ -84,7 +100,7 @@ export class Rig {
   readonly #abort = new AbortController();
 
   constructor(options: RigOptions) {
-    const { config, log, profiles, wrappingKeys, signer } = options;
+    const { config, calibration, log, profiles, wrappingKeys, signer } = options;
     const rig = config.rig;
     this.#o = options;
     const clock = createClockSync(config.clock.sync);
@@ -103,14 +119,27 @@ export class Rig {
       audio: options.audio,
       device: options.device,
       log,
-      onLost: (error) => this.#interfaceLost(error),
-      onBack: () => this.#interfaceBack(),
+      onDown: (error) => this.#interfaceDown(error),
+      onBack: (awayMs, codes) => this.#interfaceBack(awayMs, codes),
+      onRefused: (error) => this.#alert('warning', error.toJSON()),
     });
     const outgoing = new Outgoing({ journal, signer, rig });
     const transfers = new Transfers({ journal, spool, log });
     const progress = (job: JobRow, phase: string, percent: number) => outgoing.progress(job, phase, percent);
     const memory = new InsertMemory({ config, profiles, journal, rack, log });
-    const bounce = new Bounce({ config, journal, spool, trust, profiles, rack, memory, wrappingKeys, log, progress });
+    const bounce = new Bounce({
+      config,
+      calibration,
+      journal,
+      spool,
+      trust,
+      profiles,
+      rack,
+      memory,
+      wrappingKeys,
+      log,
+      progress,
+    });
     const scheduler = new Scheduler({
       journal,
       bounce,
@@ -120,11 +149,12 @@ export class Rig {
         const reading = { trust: trust.current(), now: nowSeconds(), aud: rig, expiry: false };
         const payload = await verifyEnvelope(journal.jobs.token(job.id), ['job'], reading);
         const grant = await verifyEnvelope(payload.payload.job.grant, ['grant'], reading);
-        return await planJob(payload.payload.job, grant.payload, config, profiles);
+        return await planJob(payload.payload.job, grant.payload, config, profiles, calibration);
       },
       engineAt: (rate) => keeper.engineAt(rate),
-      mayStart: () => this.#mode.mode === 'ready' && keeper.held,
-      mayRoll: () => ['ready', 'draining'].includes(this.#mode.mode) && keeper.held,
+      streamRate: () => keeper.rate,
+      mayStart: () => this.#mode.mode === 'ready' && keeper.ready,
+      mayRoll: () => ['ready', 'draining'].includes(this.#mode.mode) && keeper.ready,
       unitsReady: (names) => rack.ready(names),
       toFlush: (plan) => memory.toFlush(plan.tenant, plan.inserts),
       makeSafe: async (names) => void (await rack.safe(names)),
@@ -149,7 +179,7 @@ export class Rig {
     this.#transfers = transfers;
     this.#memory = memory;
     this.#scheduler = scheduler;
-    this.#intake = new Intake({ config, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
+    this.#intake = new Intake({ config, calibration, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
     this.#broadcast = new Broadcast({
       rig,
       log,
@@ -176,7 +206,7 @@ export class Rig {
       log,
       drain: (signal) => this.#drain(signal),
       makeSafe: () => rack.safe(),
-      modeAfter: () => (keeper.held ? 'ready' : 'faulted'),
+      modeAfter: () => (keeper.ready ? 'ready' : 'faulted'),
     });
     this.#upkeep = new Upkeep({ journal, spool, trust, stateDir: options.stateDir, log });
   }
@@ -202,7 +232,7 @@ export class Rig {
     this.#outgoing.start();
     this.#transfers.start();
     this.#watch();
-    if (this.#mode.mode === 'starting') this.#mode.set(this.#keeper.held ? 'ready' : 'faulted');
+    if (this.#mode.mode === 'starting') this.#mode.set(this.#keeper.ready ? 'ready' : 'faulted');
     // A technician whose rig restarted is still at work.
     this.#maintenance.resume();
     await this.#scheduler.start();
@@ -214,6 +244,7 @@ export class Rig {
         trust: this.#trust,
         maintenance: this.#maintenance,
         status: () => this.#status(),
+        audio: (probe) => this.#interface(probe),
       }),
     );
     await this.#openDoor(listeners.courier, (app) =>
@@ -246,6 +277,13 @@ export class Rig {
     this.#abort.abort();
     await this.#rack.stop();
     this.#journal.close();
+  }
+
+  /** For the service manager. Not well is only what a new process may cure: no word of state and health, which lead through all its parts. */
+  pulse(): Pulse {
+    const { mode, lastFault } = this.#mode;
+    const why = mode === 'faulted' && lastFault ? `: ${lastFault.error.message}` : '';
+    return { status: `${mode}${why}`, well: this.#broadcast.sinceRoundMs < STALE_ROUND_MS };
   }
 
   async #openDoor(listener: Listener, routes: (app: FastifyInstance) => void): Promise<void> {
@@ -304,34 +342,41 @@ export class Rig {
     const failures: unknown[] = [];
     for (const insert of this.#memory.holdingOthers(null)) {
       try {
-        const engine = await this.#keeper.engineAt(this.#o.config.interface.rates[0]!);
+        const engine = await this.#keeper.engineAt(this.#keeper.rate ?? this.#o.config.interface.rates[0]!);
         await this.#memory.flush(insert, engine, signal);
       } catch (error) {
         signal.throwIfAborted();
         failures.push(error);
-        this.#alert('warning', asOutboardError(error));
+        this.#alert('warning', asOutboardError(error).toJSON());
       }
     }
     if (failures.length > 0) throw failures[0];
   }
 
   /** A full disk must not turn an alert into a crash. */
-  #alert(severity: 'warning' | 'critical', error: OutboardError): void {
+  #alert(severity: Severity, problem: Problem): void {
     try {
-      this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert(severity, error.toJSON()));
+      this.#journal.db.commit('alert', () => this.#journal.outbox.putAlert(severity, problem));
     } catch (cause) {
-      this.#o.log.error({ err: cause, alert: error.code }, 'an alert could not be noted');
+      this.#o.log.error({ err: cause, alert: problem.code }, 'an alert could not be noted');
     }
   }
 
-  #interfaceLost(error: OutboardError): void {
+  #interfaceDown(error: OutboardError): void {
+    this.#o.log.error({ code: error.code }, error.message);
     this.#mode.fault(error);
     if (this.#mode.mode !== 'stopping') this.#mode.set('faulted');
-    this.#alert('critical', error);
+    this.#alert('critical', error.toJSON());
   }
 
-  #interfaceBack(): void {
+  #interfaceBack(awayMs: number, codes: readonly ErrorCode[]): void {
+    const device = deviceName(this.#o.device);
+    const message = `${device} is back after ${(awayMs / 1000).toFixed(1)} s`;
+    this.#o.log.warn(message);
     if (this.#mode.mode === 'faulted') this.#mode.set(this.#maintenance.mode ?? 'ready');
+    // Who keeps a list of alerts by their code strikes them off with these.
+    for (const code of codes)
+      this.#alert('notice', { code, message, advice: 'Nothing is to be done.', details: { device } });
   }
 
   #heardLink(report: LinkReport): void {
@@ -367,6 +412,20 @@ export class Rig {
       }),
       inserts: Object.entries(config.inserts).map(([name, insert]) => ({ name, channels: insert.sends.length })),
       rates: config.interface.rates,
+    };
+  }
+
+  async #interface(probe: boolean): Promise<InterfaceAnswer> {
+    const { config, device } = this.#o;
+    const proof = await this.#keeper.proof(probe);
+    return {
+      rig: config.rig,
+      driver: config.interface.driver,
+      device,
+      mode: this.#mode.mode,
+      problem: this.#keeper.trouble?.toJSON() ?? null,
+      proof,
+      checks: this.#keeper.checks().filter(({ name }) => !name.startsWith('claim')),
     };
   }
 

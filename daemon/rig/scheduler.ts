@@ -1,6 +1,7 @@
 /**
  * Who rolls next. Tenants take turns; inserts are held exclusively; takes of different tenants roll together only where isolation allows it;
- * the stream changes its rate only when nothing rolls. The next job of an insert is prepared while the present one rolls.
+ * jobs of one rate are grouped, and the stream changes its rate only when nothing rolls. The next job of an insert is prepared while the
+ * present one rolls.
  */
 import type { Isolation } from '../../core/contract/index.js';
 import { backoffMs } from '../../core/duration.js';
@@ -14,6 +15,7 @@ import { type IsolationSubject, mayRollTogether } from './isolation.js';
 import type { JobPlan } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
+import { RateTurn } from './rate-turn.js';
 
 export interface SchedulerOptions {
   journal: Journal;
@@ -24,6 +26,8 @@ export interface SchedulerOptions {
   planOf(job: JobRow): Promise<JobPlan>;
   /** The running engine at a rate; called only while nothing rolls when the rate changes. */
   engineAt(rate: number): Promise<Engine>;
+  /** Of the stream that runs, Hz; null when there is none. */
+  streamRate(): number | null;
   /** False in every mode but `ready`. */
   mayStart(): boolean;
   /** True also while the rig drains: what was begun may end. */
@@ -33,6 +37,8 @@ export interface SchedulerOptions {
   toFlush(plan: JobPlan): string[];
   /** Brings a chain's processors into their safe state after an attempt that failed or was cancelled. */
   makeSafe(processors: readonly string[]): Promise<void>;
+  /** How long a job may be overtaken, ms. */
+  patienceMs?: number;
 }
 
 interface Active {
@@ -73,6 +79,13 @@ const BLAMELESS: ReadonlySet<string> = new Set([
   'audio.gone',
   'audio.closed',
   'audio.busy',
+  'audio.denied',
+  'audio.driver',
+  'audio.late',
+  'audio.latency',
+  'audio.sync',
+  // Before a take there is only a flush that a fault of the stream can spoil.
+  'take.spoiled',
 ]);
 /** After a look that failed, or a job whose plan cannot be made now. */
 const LOOK_AGAIN_MS = 2000;
@@ -85,6 +98,7 @@ export class Scheduler {
   readonly #waiting = new Map<number, Waiting>();
   readonly #lastServed = new Map<string, number>();
   readonly #withdrawing = new Set<number>();
+  readonly #rateTurn: RateTurn;
   /** Sources that are open for jobs which have not begun. */
   get #prepared(): number {
     let count = 0;
@@ -104,6 +118,11 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
+    this.#rateTurn = new RateTurn(this.#patienceMs);
+  }
+
+  get #patienceMs(): number {
+    return this.#o.patienceMs ?? PATIENCE_MS;
   }
 
   async start(): Promise<void> {
@@ -199,7 +218,15 @@ export class Scheduler {
       return waiting.retryAt <= now;
     });
     forgetOldest(this.#lastServed);
-    const order = pickNext(candidates, this.#lastServed);
+    const order = this.#rateTurn.order(
+      pickNext(candidates, this.#lastServed),
+      ({ id }) => {
+        const { plan, blockedSince } = this.#waiting.get(id)!;
+        return { rate: plan.rate, blockedSince };
+      },
+      this.#rate,
+      now,
+    );
     const impatient: JobPlan[] = [];
     for (const job of order) {
       if (this.#stopped) return;
@@ -259,7 +286,13 @@ export class Scheduler {
   #lose(job: JobRow, couldStart: boolean, now: number, impatient: JobPlan[]): void {
     const waiting = this.#waiting.get(job.id)!;
     waiting.blockedSince = couldStart ? (waiting.blockedSince ?? now) : null;
-    if (waiting.blockedSince !== null && now - waiting.blockedSince > PATIENCE_MS) impatient.push(waiting.plan);
+    if (waiting.blockedSince !== null && now - waiting.blockedSince > this.#patienceMs) impatient.push(waiting.plan);
+  }
+
+  /** The rate that counts now: of what holds inserts, for which the stream may be about to change, or else of the stream. */
+  get #rate(): number | null {
+    for (const active of this.#active.values()) if (active.holdsInserts) return active.plan.rate;
+    return this.#o.streamRate();
   }
 
   #couldStart(plan: JobPlan): boolean {

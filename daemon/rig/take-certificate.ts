@@ -63,7 +63,7 @@ export function certificateOf(
     peakDbfs: report.peak.map((peak) => (peak > 0 ? ratioToDb(peak) : null)),
     clippedSamples: report.clippedSamples,
     loudness: { definition: LOUDNESS_DEFINITION, integratedLufs: report.integratedLufs },
-    calibration: null,
+    calibration: plan.calibration,
     result: { ...resultShape(prepared), ...take.sealed },
     startedAt: take.startedAt,
     endedAt: take.endedAt,

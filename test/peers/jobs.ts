@@ -10,6 +10,9 @@ import { wavFormat } from '../../daemon/cli/run-bounce.js';
 import { scratch } from './scratch.js';
 import type { Stack } from './stack.js';
 
+/** Of a whole stack only this is needed here. */
+export type Sides = Pick<Stack, 'parties'>;
+
 export function link(processor: string, settings: ChainLink['settings'], more: Partial<ChainLink> = {}): ChainLink {
   return { processor, settings, verify: 'required', ...more };
 }
@@ -17,7 +20,7 @@ export function link(processor: string, settings: ChainLink['settings'], more: P
 /** Seals a WAV with an identity of its own and puts it into the store. */
 export async function storedSource(
   t: { after(fn: () => unknown): void },
-  stack: Stack,
+  stack: Sides,
   wav: string,
 ): Promise<SealedSource> {
   const sealed = await sealSource(wav, join(await scratch(t), 'source.age'), await wavFormat(wav));
@@ -35,7 +38,7 @@ export interface JobWishes extends Partial<Omit<BounceJob, 'kind' | 'grant'>> {
 
 /** A grant for a source and a job, signed by the stack's keeper. */
 export async function grantFor(
-  stack: Stack,
+  stack: Sides,
   sealed: SealedSource,
   id: string,
   wishes: JobWishes = {},
@@ -56,7 +59,7 @@ export async function grantFor(
 }
 
 export async function jobFor(
-  stack: Stack,
+  stack: Sides,
   sealed: SealedSource,
   id: string,
   wishes: JobWishes = {},
@@ -75,7 +78,7 @@ export async function jobFor(
 
 /** Offers a job; resolves when it was published, not when it was accepted. */
 export async function offerJob(
-  stack: Stack,
+  stack: Sides,
   dispatcher: Dispatcher,
   sealed: SealedSource,
   wishes: JobWishes = {},
@@ -85,7 +88,7 @@ export async function offerJob(
 }
 
 /** Does what a dispatcher does with a delivered result: reads it back from the store and says so. Resolves with the final event. */
-export async function settle(stack: Stack, dispatcher: Dispatcher, job: OfferedJob): Promise<JobEvent> {
+export async function settle(stack: Sides, dispatcher: Dispatcher, job: OfferedJob): Promise<JobEvent> {
   const event = await job.until('delivered');
   const result = event.payload.certificate?.result;
   if (event.payload.type === 'delivered' && result) {

@@ -1,11 +1,12 @@
 /** The checks of rig.yaml: what outboardd will need when it starts, looked at with the same code where that is possible. */
 import type { RigConfig } from '../../../core/contract/config.js';
 import { OutboardError } from '../../../core/errors.js';
-import { createVirtualInterface, VIRTUAL_DEVICE } from '../../../drivers/audio/virtual.js';
 import { VirtualAnalog } from '../../../drivers/audio/virtual-analog.js';
 import { createUnit, createVirtualTransport, loadProfiles, type Profile } from '../../../drivers/processors/index.js';
+import { loadCalibration } from '../../calibration-file.js';
 import { createClockSync } from '../../clock-sync.js';
-import { loadRigConfig } from '../../rig-config.js';
+import { type LoadedRigConfig, loadRigConfig } from '../../rig-config.js';
+import { driverFinding, interfaceFinding } from './interface.js';
 import { checkKey, checkSecretFile, checkTrust } from './parts.js';
 import { socketPathFinding, stateDirFinding } from './paths.js';
 import { type CheckReport, only } from './report.js';
@@ -40,7 +41,7 @@ export async function checkRig(report: CheckReport, file: string, now: number): 
     return only(await checkSecretFile(resolve(keyFile), JOURNAL_KEY_BYTES));
   });
   await report.run('clock', async () => only(clockFinding(config.clock.sync)));
-  await checkDevices(report, config);
+  await checkDevices(report, loaded);
 }
 
 function clockFinding(sync: RigConfig['clock']['sync']) {
@@ -49,24 +50,18 @@ function clockFinding(sync: RigConfig['clock']['sync']) {
   return status === 'ok' ? detail : { warn: detail };
 }
 
-async function checkDevices(report: CheckReport, config: RigConfig): Promise<void> {
-  if (config.interface.driver !== 'virtual') return;
-  const wanted = config.interface;
-  const analog = new VirtualAnalog(config.inserts, wanted.crosstalk);
-  await report.run('interface', async () => {
-    const device = createVirtualInterface(wanted, analog);
-    const claim = await device.claim({ playback: VIRTUAL_DEVICE, capture: VIRTUAL_DEVICE });
-    try {
-      const { exclusive, detail } = await claim.verifyClaim();
-      if (!exclusive) throw new OutboardError('audio.busy', detail);
-      const { clock, in: ins, out, rates } = wanted;
-      return only({
-        warn: `simulated, clock ${clock}, ${ins} in, ${out} out, ${rates.join(' ')} Hz, claimed`,
-      });
-    } finally {
-      await claim.close();
-    }
-  });
+async function checkDevices(report: CheckReport, loaded: LoadedRigConfig): Promise<void> {
+  const { config } = loaded;
+  const analog =
+    config.interface.driver === 'virtual' ? new VirtualAnalog(config.inserts, config.interface.crosstalk) : null;
+  const { driver } = config.interface;
+  if (driver !== 'virtual') await report.run('audio driver', async () => only(driverFinding(driver)));
+  await report.run('interface', async () => only(await interfaceFinding(loaded)));
+  if (config.calibration !== undefined)
+    await report.run('calibration', async () => {
+      const { version, inserts } = (await loadCalibration(loaded))!;
+      return only(`version ${version}, trims of ${Object.keys(inserts).join(', ') || 'no insert'}`);
+    });
   for (const [name, insert] of Object.entries(config.inserts))
     report.add(
       `insert ${name}`,
@@ -91,8 +86,9 @@ async function checkDevices(report: CheckReport, config: RigConfig): Promise<voi
 }
 
 /** Opens the unit and asks who it is, as outboardd does. @throws OutboardError processor.* */
-async function identify(name: string, profile: Profile, insert: string | undefined, analog: VirtualAnalog) {
-  const modifier = insert === undefined ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
+async function identify(name: string, profile: Profile, insert: string | undefined, analog: VirtualAnalog | null) {
+  const modifier =
+    insert === undefined || !analog ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
   const unit = createUnit({ name, profile, transport: createVirtualTransport(profile, modifier) });
   try {
     await unit.start(AbortSignal.timeout(IDENTIFY_MS));

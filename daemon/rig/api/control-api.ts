@@ -1,19 +1,28 @@
 /** `control.sock`: technicians and the command line. Reading is free for whoever may open the socket; acting is signed. */
 import type { FastifyInstance } from 'fastify';
-import type { SessionAnswer, StatusAnswer } from '../../../core/contract/index.js';
+import {
+  type InterfaceAnswer,
+  InterfaceQuery,
+  type SessionAnswer,
+  type StatusAnswer,
+} from '../../../core/contract/index.js';
 import { type Maintenance, NONCE_SECONDS } from '../maintenance.js';
 import type { TrustStore } from '../trust-store.js';
 import { applyTrust } from './courier-api.js';
+import { parse } from './server.js';
 
 export interface ControlApi {
   rig: string;
   trust: TrustStore;
   maintenance: Maintenance;
   status(): Promise<StatusAnswer>;
+  /** @param probe has another process try to open the device */
+  audio(probe: boolean): Promise<InterfaceAnswer>;
 }
 
 export function controlRoutes(app: FastifyInstance, api: ControlApi): void {
   app.get('/status', async () => await api.status());
+  app.get('/interface', async (request) => await api.audio(parse(InterfaceQuery, request.query).probe));
   app.post('/trust', async (request) => await applyTrust(api.trust, request.body as string));
   app.get('/session/nonce', async (request) => ({
     nonce: api.maintenance.nonce(request.raw.socket),

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { canonicalBytes } from '../../../core/canonical.js';
-import type { AlertPayload, EventPayload, Problem } from '../../../core/contract/index.js';
+import type { AlertPayload, EventPayload, Problem, Severity } from '../../../core/contract/index.js';
 import { nowSeconds } from '../../../core/units.js';
 import type { JournalDatabase } from './database.js';
 
@@ -46,7 +46,7 @@ export class Outbox {
   }
 
   /** Inside a commit. */
-  putAlert(severity: 'warning' | 'critical', problem: Problem): void {
+  putAlert(severity: Severity, problem: Problem): void {
     const payload: AlertPayload = {
       iss: this.#rig,
       iat: nowSeconds(),

@@ -1,4 +1,4 @@
-/** `status`, `maintenance` and `trust install` against a control socket that the test plays, with node's own HTTP and crypto. */
+/** `status`, `interface check`, `maintenance` and `trust install` against a control socket that the test plays, with node's own HTTP and crypto. */
 import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { once } from 'node:events';
@@ -105,6 +105,78 @@ test('status shows mode, health, processors and jobs; --json is what the rig sai
     assert.ok(people.stdout.includes(text), text);
   const programs = await outboard('status', '--socket', socket, '--json');
   assert.deepEqual(lastObject(programs), { ok: true, ...STATUS });
+});
+
+const PROOF = {
+  exclusive: true,
+  device: 'hw:CARD=Loop,DEV=0',
+  detail: 'another process was refused with EBUSY',
+  checks: [
+    { name: 'owner', holds: true, detail: 'every sub-device is owned by a thread of this process' },
+    { name: 'busy-probe', holds: true, detail: 'another process was refused with EBUSY' },
+    { name: 'hw-params', holds: null, detail: 'no stream runs' },
+  ],
+};
+const INTERFACE = {
+  rig: 'rig-01',
+  driver: 'alsa',
+  device: { playback: 'hw:CARD=Loop,DEV=0', capture: 'hw:CARD=Loop,DEV=0' },
+  mode: 'ready',
+  problem: null,
+  proof: PROOF,
+  checks: [
+    { name: 'latency', status: 'ok', detail: '64 frames, measured through the sync wire', value: 64, unit: 'frames' },
+    { name: 'faults', status: 'ok', detail: 'no fault since the start', value: 0, unit: '1' },
+  ],
+};
+
+test('interface check has the rig prove its hold, line by line', async (t) => {
+  const { socket, heard } = await playRig(t, (_, response) => response.end(JSON.stringify(INTERFACE)));
+  const people = await outboard('interface', 'check', '--socket', socket);
+  assert.equal(people.code, 0, people.stderr);
+  assert.deepEqual(
+    heard.map(({ method, url }) => `${method} ${url}`),
+    ['GET /interface?probe=true'],
+  );
+  assert.deepEqual(
+    people.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/ {2,}/g, ' | ')),
+    [
+      'ok | claim | hw:CARD=Loop,DEV=0, driver alsa',
+      'ok | owner | every sub-device is owned by a thread of this process',
+      'ok | busy-probe | another process was refused with EBUSY',
+      '? | hw-params | no stream runs',
+      'ok | latency | 64 frames, measured through the sync wire',
+      'ok | faults | no fault since the start',
+    ],
+  );
+  const programs = await outboard('interface', 'check', '--socket', socket, '--json');
+  assert.deepEqual(lastObject(programs), { ok: true, ...INTERFACE });
+});
+
+test('interface check ends otherwise than with 0 where the hold is not exclusive, or there is none', async (t) => {
+  const problem = { code: 'audio.gone', message: 'the rig waits for hw:CARD=Loop,DEV=0', advice: 'Check the cable.' };
+  const refuted = { name: 'busy-probe', holds: false, detail: 'another process got playback open' };
+  let answer: object = { ...INTERFACE, proof: { ...PROOF, exclusive: false, checks: [refuted] } };
+  const { socket, dir } = await playRig(t, (_, response) => response.end(JSON.stringify(answer)));
+  const shared = await outboard('interface', 'check', '--socket', socket);
+  assert.equal(shared.code, ERRORS['audio.busy'].exit);
+  assert.match(shared.stdout, /^FAIL {2}claim /m);
+  assert.match(shared.stdout, /^FAIL {2}busy-probe {2}another process got playback open$/m);
+  answer = { ...INTERFACE, mode: 'faulted', proof: null, problem };
+  const gone = await outboard('interface', 'check', '--socket', socket);
+  assert.equal(gone.code, ERRORS['audio.gone'].exit);
+  assert.match(gone.stdout, /^FAIL {2}claim .* is not held/m);
+  assert.match(
+    gone.stdout,
+    /^FAIL {2}problem .*the rig waits for hw:CARD=Loop,DEV=0 \[audio\.gone\] Check the cable\.$/m,
+  );
+  assert.equal(lastObject(await outboard('interface', 'check', '--socket', socket, '--json'))['ok'], false);
+  const away = await outboard('interface', 'check', '--socket', join(dir, 'none.sock'));
+  assert.equal(away.code, ERRORS['rig.unreachable'].exit);
+  assert.match(away.stderr, /^error rig\.unreachable: /);
 });
 
 test('a rig that is not there, or talks nonsense, is said so', async (t) => {

@@ -43,7 +43,13 @@ describe('isolation', () => {
   });
 
   it('lets no attenuation hide what stands before it, nor what leaks in behind it', () => {
-    const hop = (insert: string, driveDb: number, maxGainDb: number) => ({ insert, driveDb, maxGainDb });
+    const hop = (insert: string, driveDb: number, maxGainDb: number, sendTrimDb = [0], returnTrimDb = [0]) => ({
+      insert,
+      driveDb,
+      maxGainDb,
+      sendTrimDb,
+      returnTrimDb,
+    });
     const loudFirst = isolatedInserts([hop('a', 0, 24), hop('b', -120, 0)]);
     assert.deepEqual(
       loudFirst.map((insert) => insert.loudDb),
@@ -58,6 +64,16 @@ describe('isolation', () => {
     const cancelling = isolatedInserts([hop('a', -20, 20)]);
     assert.deepEqual(cancelling, [{ name: 'a', loudDb: 0, amplifyDb: 20 }]);
     assert.equal(isolatedInserts([hop('a', 0, 0), hop('b', 0, -30), hop('c', 10, 0)])[0]!.amplifyDb, 0);
+    const trimmed = isolatedInserts([hop('a', 0, 0, [0, 3], [1, 6]), hop('b', 0, 0, [-2, -8], [-3, -3])]);
+    assert.deepEqual(
+      trimmed,
+      [
+        // A leak into a comes back through a's own trim (6 dB), then through b's (-2 and -3 dB).
+        { name: 'a', loudDb: 3, amplifyDb: 6 },
+        { name: 'b', loudDb: 3 + 6 - 2, amplifyDb: 0 },
+      ],
+      'the channel that is raised most counts',
+    );
   });
 
   it('is the same both ways round, and more level never makes it safer (property)', () => {

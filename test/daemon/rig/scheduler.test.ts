@@ -76,6 +76,7 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
     log: createLogger('test', 'silent'),
     planOf: async (job) => plans.get(job.id)!,
     engineAt: async () => ({}) as Engine,
+    streamRate: () => null,
     mayStart: () => true,
     mayRoll: () => true,
     unitsReady: () => true,
@@ -176,6 +177,69 @@ describe('the scheduler', () => {
     await scheduler.start();
     await until(() => of('prepared').length === 4 && of('began').length === 2);
     assert.deepEqual(of('began'), ['1', '2']);
+  });
+
+  it('takes the jobs of the rate that runs before it changes, tenants in turn within it', async (t) => {
+    let rate = 48_000;
+    const { scheduler, runs, of, until, ready } = await bench(t, { streamRate: () => rate });
+    const rates: Record<string, number> = { a1: 44_100, a2: 48_000, a3: 48_000, b1: 44_100, b2: 48_000, a4: 44_100 };
+    for (const [name, of] of Object.entries(rates)) ready(name, { tenant: `tenant-${name[0]}`, rate: of });
+    await scheduler.start();
+    for (let index = 0; index < 6; index++) {
+      await until(() => runs.length > index);
+      rate = rates[of('began').at(-1)!]!;
+      runs[index]!.seal();
+    }
+    assert.deepEqual(of('began'), ['a2', 'b2', 'a3', 'b1', 'a1', 'a4']);
+  });
+
+  it('begins no more takes of the rate that runs when another one has waited too long', async (t) => {
+    const { scheduler, runs, of, until, ready } = await bench(t, { streamRate: () => 48_000, patienceMs: 0 });
+    ready('1', { insert: 'a' });
+    ready('other rate', { insert: 'b', rate: 44_100 });
+    await scheduler.start();
+    await until(() => runs.length === 1 && of('prepared').includes('other rate'));
+    ready('2', { insert: 'c' });
+    await until(() => of('prepared').includes('2'));
+    assert.deepEqual(of('began'), ['1'], 'the insert is free, and the rate is the same');
+    runs[0]!.seal();
+    await until(() => runs.length === 2);
+    assert.deepEqual(of('began'), ['1', 'other rate']);
+    runs[1]!.seal();
+    await until(() => runs.length === 3);
+  });
+
+  it('spends nothing while the interface is away: not with what a fault does to a flush before the take', async (t) => {
+    const { journal, scheduler, runs, until, ready, state } = await bench(t);
+    const id = ready('1', { maxAttempts: 1 });
+    await scheduler.start();
+    for (const [index, code] of (['take.spoiled', 'audio.gone', 'audio.sync', 'audio.late'] as const).entries()) {
+      await until(() => runs.length > index);
+      runs[index]!.fail(code);
+    }
+    await until(() => runs.length === 5);
+    assert.equal(journal.jobs.get(id).attempt, 0);
+    runs[4]!.seal();
+    await until(() => state(id) === 'sealed');
+  });
+
+  it('makes a take again that rolled when the interface went away, as often as is allowed', async (t) => {
+    let here = true;
+    const { journal, scheduler, runs, until, ready, state } = await bench(t, { mayStart: () => here });
+    const id = ready('1', { maxAttempts: 2 });
+    await scheduler.start();
+    await until(() => runs.length === 1);
+    runs[0]!.roll();
+    here = false;
+    runs[0]!.fail('take.spoiled');
+    await until(() => state(id) === 'ready');
+    assert.equal(runs.length, 1, 'not while it is away');
+    here = true;
+    scheduler.poke();
+    await until(() => runs.length === 2);
+    runs[1]!.seal();
+    await until(() => state(id) === 'sealed');
+    assert.equal(journal.jobs.get(id).attempt, 2);
   });
 
   it('holds what must be flushed like the inserts of the take', async (t) => {

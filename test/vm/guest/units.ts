@@ -1,0 +1,60 @@
+/** What systemd knows of a unit. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { sh, until } from './shell.js';
+
+export const RIG = 'outboardd.service';
+export const COURIER = 'outboard-courier.service';
+
+const START_SECONDS = 180;
+
+export interface UnitState {
+  active: string;
+  pid: number;
+  user: string;
+  restarts: number;
+  status: string;
+}
+
+export async function unitState(unit: string): Promise<UnitState> {
+  const names = ['ActiveState', 'MainPID', 'User', 'NRestarts', 'StatusText'];
+  const text = await sh('systemctl', 'show', unit, `--property=${names.join(',')}`);
+  const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
+  return {
+    active: of('ActiveState'),
+    pid: Number(of('MainPID')),
+    user: of('User'),
+    restarts: Number(of('NRestarts')),
+    status: of('StatusText'),
+  };
+}
+
+/** The unit once it has said READY=1 (Type=notify: it is not active before), in another process than `notPid`. */
+export async function active(unit: string, notPid = 0): Promise<UnitState> {
+  return await until(`${unit} is active`, START_SECONDS, async () => {
+    const state = await unitState(unit);
+    return state.active === 'active' && state.pid !== 0 && state.pid !== notPid ? state : null;
+  });
+}
+
+/** Name of the user that a process runs as, from the kernel and not from the unit. */
+export async function userOf(pid: number): Promise<string> {
+  const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+  const line = (await readFile('/etc/passwd', 'utf8')).split('\n').find((entry) => entry.split(':')[2] === uid);
+  return line?.split(':')[0] ?? `uid ${uid}`;
+}
+
+/** Processor time of a process over some seconds, in percent of one core. */
+export async function loadOf(pid: number, seconds: number): Promise<number> {
+  const before = await ticks(pid);
+  const startMs = performance.now();
+  await delay(seconds * 1000);
+  const passed = (performance.now() - startMs) / 1000;
+  return ((await ticks(pid)) - before) / passed;
+}
+
+/** User and system time, in hundredths of a second: proc(5), fields 14 and 15 of stat. */
+async function ticks(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
