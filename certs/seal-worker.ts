@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { ReadableStream } from 'node:stream/web';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
@@ -11,6 +12,14 @@ import { asOutboardError, OutboardError } from '../core/errors.js';
 import { writeError } from './durable-file.js';
 import { CHUNK_BYTES, type FromThread, OPEN_WINDOW_CHUNKS, type Task, type ToThread } from './seal-protocol.js';
 import { openStream, sealStream } from './sealing.js';
+
+/** Nice value, of this thread alone (setpriority(2): on Linux, who = 0 is the thread that calls). */
+const BEHIND_THE_ENGINE = 10;
+try {
+  setPriority(0, BEHIND_THE_ENGINE);
+} catch {
+  // Where it may not be lowered, it works all the same.
+}
 
 /** Something to wait for, again and again. */
 class Bell {

@@ -44,6 +44,8 @@ export class LoopClaim implements Claim {
   leadFrames = 0;
   /** When not 0: after a read that found nothing, the next one lets this many frames pass first (realtime). */
   turnFrames = 0;
+  /** So many frames pass before something is armed (realtime): a caller that is slow. */
+  slowFrames = 0;
   #dry = false;
   readonly #o: LoopOptions;
   readonly #wires: Wire[];
@@ -104,6 +106,7 @@ export class LoopClaim implements Claim {
   }
 
   arm(range: { channels: number[]; from: number; to: number }): void {
+    if (this.slowFrames > 0) this.advance(this.slowFrames);
     for (const channel of range.channels) this.#armed.push({ channel, from: range.from, to: range.to });
   }
 

@@ -50,6 +50,7 @@ export interface LoopLatency {
 const POLL_MS = { fast: 1, realtime: 10, hardware: 30 } as const;
 const LONGEST_IDLE_MS = 250;
 const LONGEST_RAMP_MS = 250;
+const LONGEST_MARGIN_SECONDS = 0.8;
 
 export class Engine {
   readonly #o: EngineOptions;
@@ -68,6 +69,8 @@ export class Engine {
   /** Faults that came while samples were being moved: they are settled before the next sample is. */
   #pendingFaults: Fault[] = [];
   #servicing = false;
+  /** Between choosing a take's place and its beginning, where the stream's own margin was seen to be too short. */
+  #marginFrames = 0;
   #turning: Promise<void> = Promise.resolve();
 
   constructor(options: EngineOptions) {
@@ -220,7 +223,8 @@ export class Engine {
       if (take.over) return;
       this.#aftermath.forgetBefore(position.played - stream.rate * 10);
       const quiet = this.#aftermath.quietFrom(take.sends);
-      const rampFrom = Math.max(position.earliestWrite + stream.marginFrames, quiet);
+      const margin = Math.max(stream.marginFrames, this.#marginFrames);
+      const rampFrom = Math.max(position.earliestWrite + margin, quiet);
       take.begin(rampFrom + stream.rampFrames, position.monotonicNs);
       take.play(position.earliestWrite, this.#limit(position.played));
     });
@@ -229,7 +233,16 @@ export class Engine {
 
   #leave(take: RollingTake): void {
     this.#takes.delete(take);
+    if (take.beganLate) this.#widenMargin();
     this.#aftermath.add(take.sends, take.quietFrom, take.abandoned);
+  }
+
+  /** A host that was too slow to fill the beginning of a take once will be so again: the next one gets twice the time. */
+  #widenMargin(): void {
+    const { rate, marginFrames } = this.#stream!;
+    const wider = 2 * Math.max(marginFrames, this.#marginFrames);
+    this.#marginFrames = Math.min(wider, Math.round(LONGEST_MARGIN_SECONDS * rate));
+    this.#o.logger.warn({ marginFrames: this.#marginFrames }, 'a take began too late; the next one gets more time');
   }
 
   /** How far takes may write now. A fast clock also waits for what was captured, so that no capture ring can run over. */

@@ -1,5 +1,5 @@
 /** Which takes a fault of the stream touches, and the error of a take that it has spoiled. */
-import { OutboardError } from '../../../core/errors.js';
+import { isOutboardError, OutboardError } from '../../../core/errors.js';
 import type { Fault } from '../../../drivers/audio/port.js';
 
 interface Range {
@@ -59,6 +59,13 @@ export function spoiled(faults: readonly Fault[]): OutboardError {
   return new OutboardError('take.spoiled', `the stream was not continuous: ${first?.kind ?? 'unknown'}${where}${how}`, {
     details: { faults: told },
   });
+}
+
+/** True of a take that was spoiled because samples were not there in time. */
+export function isStarvation(error: unknown): boolean {
+  if (!isOutboardError(error, 'take.spoiled')) return false;
+  const faults = error.details['faults'] as { kind: string }[] | undefined;
+  return faults?.[0]?.kind === 'starved';
 }
 
 function overlap(a: Range, b: Range): boolean {

@@ -29,7 +29,7 @@ export type StreamOptions = Pick<StreamRequest, 'format' | 'periodFrames' | 'per
 const DEFAULT_STREAM: StreamOptions = { format: 'S32_LE', periodFrames: 256, periods: 4 };
 
 /** With a real clock: between choosing a place and having filled its beginning, on a busy host. */
-const MARGIN_SECONDS = 0.05;
+const MARGIN_SECONDS = 0.05; // twice as much each time that it was not enough (engine.ts)
 /** With a real clock: played while the rest of the ring is being filled. */
 const PREFILL_SECONDS = 0.25;
 /** With a real clock a patched sample must survive an event loop that is blocked for half a second. */

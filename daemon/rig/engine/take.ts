@@ -5,7 +5,7 @@
 import { OutboardError } from '../../../core/errors.js';
 import type { Fault } from '../../../drivers/audio/port.js';
 import { gather } from './channels.js';
-import { type Exposure, spoiled } from './faults.js';
+import { type Exposure, isStarvation, spoiled } from './faults.js';
 import { Feed } from './feed.js';
 import { returnGainsDb } from './gains.js';
 import { BLOCK_FRAMES, SendLane } from './lane.js';
@@ -38,6 +38,7 @@ export class RollingTake implements Take, Exposure {
   #playFrom = 0;
   #startedAtNs = 0n;
   #recorded = 0;
+  #starved = false;
   #picked = new Int32Array(0);
   #tellStarted!: { resolve(at: { playFrom: number; streamFrom: number }): void; reject(error: unknown): void };
   #tellDone!: { resolve(report: TakeReport): void; reject(error: unknown): void };
@@ -149,6 +150,13 @@ export class RollingTake implements Take, Exposure {
     return frames;
   }
 
+  /** True of a take that was spoiled before a second of it was written: the host did not fill its beginning in time. */
+  get beganLate(): boolean {
+    const first = this.lanes[0];
+    const short = first !== undefined && first.written < this.#playFrom + this.#stream.rate;
+    return this.#starved && short;
+  }
+
   /** True while the recording takes another block. */
   get room(): boolean {
     return this.spec.sink.room;
@@ -201,6 +209,7 @@ export class RollingTake implements Take, Exposure {
   fail(error: unknown): void {
     if (this.#state === 'over') return;
     const wasRolling = this.#state === 'rolling';
+    this.#starved = wasRolling && isStarvation(error);
     this.#state = 'over';
     if (wasRolling) this.#rampDown();
     this.#leave();

@@ -170,3 +170,15 @@ test('a loop latency that nobody knows is refused, a measured one is used', asyn
   });
   assert.equal(engine ?? claim, null);
 });
+
+test('a take that began too late gives the next one more time', async () => {
+  const { engine, claim } = await bench(REALTIME);
+  claim.turnFrames = 4800;
+  // More than the margin passes between choosing a place and writing there.
+  claim.slowFrames = 4000;
+  await assert.rejects(engine.roll(takeOf(noise(60_000, 1), [insert('a', [1])])).done, spoiledBy('starved'));
+  const spec = takeOf(noise(60_000, 1), [insert('a', [1])]);
+  await engine.roll(spec).done;
+  assert.deepEqual(spec.sink.samples, expected(noise(60_000, 1), 0, 1));
+  await engine.stop();
+});
