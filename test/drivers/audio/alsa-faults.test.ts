@@ -1,7 +1,12 @@
 /** What the alsa driver says of samples that were lost: the exact frames, the channels, and in time. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { test } from 'node:test';
-import { block, claimCard, Pattern, RATE, request, runs, until } from './alsa-card.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { block, claimCard, openCard, Pattern, RATE, request, runs, until } from './alsa-card.js';
+
+const HOLDER = fileURLToPath(new URL('./alsa-holder.js', import.meta.url));
 
 test('frames that are armed and were not written are starved: exactly these, on these channels', async (t) => {
   const { claim, faults } = await claimCard(t);
@@ -147,6 +152,24 @@ for (const kind of ['xrun-in', 'xrun-out'] as const) {
     assert.deepEqual(faults, []);
   });
 }
+
+test('a process that is stopped for longer than its buffer has a real xrun, and says so when it goes on', async (t) => {
+  const { card } = await openCard(t);
+  const holder = spawn(process.execPath, [HOLDER, card.procRoot, card.device], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(async () => void holder.kill('SIGKILL'));
+  let said = '';
+  holder.stdout.on('data', (text) => {
+    said += text;
+  });
+  await until(() => said.includes('running') && card.counters().captured > RATE / 10);
+  holder.kill('SIGSTOP');
+  await sleep((3 * 1000 * request.periodFrames * request.periods) / RATE);
+  holder.kill('SIGCONT');
+  await until(() => /xrun-(in|out) \d+\n/.test(said));
+  const { captured, played } = card.counters();
+  const at = Number(/xrun-(?:in|out) (\d+)/.exec(said)![1]);
+  assert.ok(at > RATE / 10 - request.periodFrames && at <= Math.max(captured, played), `${said}${captured} ${played}`);
+});
 
 test('a device that stands still is stalled, and starts again when it goes on', async (t) => {
   const { card, claim, faults } = await claimCard(t);

@@ -12,13 +12,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { CHANNELS = 4, SIZE = 1024, MOST_FRAMES = 20000000, ARMED_FRAMES = 1000000 };
+enum { CHANNELS = 4, SIZE = 1024, MOST_FRAMES = 20000000 };
 enum fate { UNWRITTEN, WRITTEN, LATE, STARVED = 4 };
 
 static struct ring *ring;
 static int32_t *heard; /* two channels of every playback frame */
 static uint8_t *fates;
-static int64_t taken, written, read_to, lost, wrong_captures;
+static int64_t taken, written, read_to, lost, wrong_captures, cut;
+static _Atomic int64_t seen; /* up to where the writer has come: nobody goes round it, which would take a blocked JavaScript a whole ring's time */
 static atomic_bool over;
 
 static int32_t sample(int64_t frame, int channel) { return (int32_t)((uint32_t)(frame * 2 + channel) * 2654435761u | 1); }
@@ -36,7 +37,7 @@ static void *hardware(void *unused) {
     for (int64_t i = 0; i < frames; i++) memcpy(heard + (taken + i) * 2, device + i * CHANNELS + 1, 2 * sizeof *heard);
     taken += frames;
     atomic_store(&ring->played, taken);
-    for (volatile unsigned rest = (unsigned)rand_r(&seed) % 400; rest > 0;) rest--;
+    while (taken > seen + SIZE / 2 && !over) continue;
   }
   over = true;
   return NULL;
@@ -46,12 +47,14 @@ static void *hardware(void *unused) {
 static void write_at_the_edge(unsigned *seed) {
   static int32_t block[500 * 2];
   int64_t frames = 1 + rand_r(seed) % 500;
-  int64_t at = atomic_load(&ring->claimed) - 30 + rand_r(seed) % 60;
+  seen = atomic_load(&ring->claimed);
+  int64_t at = seen - 30 + rand_r(seed) % 60;
   if (at < written) at = written;
   if (at + frames >= MOST_FRAMES) return;
   for (int64_t i = 0; i < frames * 2; i++) block[i] = sample(at + i / 2, (int)(i % 2));
   int64_t late = ring_write(ring, at, 1, 2, block, frames);
   if (late == RING_BEYOND) return;
+  cut += late > 0 && late < frames;
   for (int64_t i = 0; i < frames; i++) fates[at + i] |= i < late ? LATE : WRITTEN;
   written = at + frames;
 }
@@ -122,13 +125,13 @@ int main(int count, char **arguments) {
   if (ring == NULL || heard == NULL || fates == NULL || !ring_make(ring, CHANNELS, CHANNELS, 4, SIZE)) return 2;
   crowd();
   if (!ring_make(ring, CHANNELS, CHANNELS, 4, SIZE)) return 2;
-  struct order order = {.channels = {{6}}, .from = 0, .to = ARMED_FRAMES};
+  struct order order = {.channels = {{6}}, .from = 0, .to = MOST_FRAMES};
   ring_order(ring, &order);
   pthread_t thread;
   pthread_create(&thread, NULL, hardware, NULL);
   unsigned seed = 7;
   time_t end = time(NULL) + (count > 1 ? atoi(arguments[1]) : 2);
-  while (!over && time(NULL) < end) {
+  while (!over && (time(NULL) < end || (cut < 50 && time(NULL) < end + 10))) {
     for (int i = 0; i < 100; i++) {
       write_at_the_edge(&seed);
       hear_starved();
@@ -149,8 +152,7 @@ int main(int count, char **arguments) {
     split += fate & LATE && as_written; /* called late to be on the safe side */
     if (!as_written && !nothing) wrong += !(fate & LATE);
     if (fate & LATE && !as_written && !nothing) wrong += heard[2 * f] != 0 && heard[2 * f] != sample(f, 0);
-    bool wanted = f < ARMED_FRAMES || fate & WRITTEN;
-    if (!as_written && wanted) untold += !(fate & (LATE | STARVED));
+    if (!as_written) untold += !(fate & (LATE | STARVED));
   }
   printf("{\"right\":%ld,\"silent\":%ld,\"split\":%ld,\"wrong\":%ld,\"untold\":%ld,\"captured\":%lld,\"lost\":%lld,\"wrongCaptures\":%lld}\n", right,
          silent, split, wrong, untold, (long long)read_to, (long long)lost, (long long)wrong_captures);

@@ -1,5 +1,5 @@
 /*
- * What JavaScript sees: one function per line of native.ts, each of which takes the handle that `open` gave. Those that are called often allocate nothing.
+ * What JavaScript sees: the functions of native.ts, each of which takes the handle that `open` gave. Those that are called often allocate nothing.
  */
 #define _GNU_SOURCE
 #include <errno.h>

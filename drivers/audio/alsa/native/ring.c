@@ -293,7 +293,8 @@ static void mark(struct ring *r, int64_t at, int64_t end, unsigned first, unsign
  * The thread first says how far it claims, then looks at the marks; here the marks are put first, then it is looked how far is claimed; a
  * full fence lies between on both sides. So either the thread sees the mark, and with it the samples, or the claim is seen here. Frames that were
  * claimed while they were written are called late, although some may have been played: what is not certain is a fault. By then their slots
- * stand for frames one ring later, so whatever was left in them is taken out, or it would be played then.
+ * stand for frames one ring later, so whatever was left in them is taken out, or it would be played then (and it is, should JavaScript stand still
+ * for a whole ring in between; by then everything is starved).
  */
 int64_t ring_write(struct ring *r, int64_t at, unsigned first, unsigned count, const int32_t *block, int64_t frames) {
   int64_t end = at + frames;
