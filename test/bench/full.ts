@@ -119,7 +119,7 @@ function tell({ sealed, rolled, differing, compared }: Outcome): void {
   const together = sumOf(steady.cpuSeconds) - sealing;
   const ours = memory.peakMegabytes - memory.sharedMegabytes;
   say(sealed ? '\nsources and results sealed' : '\nwithout sealing');
-  say(`  ${percent(main)}  main thread: transport, WAV, patching, peaks, loudness`);
+  say(`  ${percent(main)}  main thread: transport, WAV, channels, peaks, loudness`);
   say(`  ${percent(helpers)}  helper threads: files, garbage collection`);
   say(`  ${percent(driver)}  driver thread, and in it the plugin that is the simulated card`);
   say(`  ${percent(together)}  these together${goal(`${GOAL_PERCENT} %`)}`);

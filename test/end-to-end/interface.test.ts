@@ -26,7 +26,7 @@ const RATE = 48_000;
 /** Whoever watches the rig hears of a lost interface within this. */
 const ALERT_MS = 1000;
 
-describe('a rig with a sound card', { timeout: 300_000 }, () => {
+describe('a rig with a sound card', { timeout: 600_000 }, () => {
   const cleanUp: (() => unknown)[] = [];
   const suite = { after: (fn: () => unknown) => void cleanUp.unshift(fn) };
   let card: LoopCard;

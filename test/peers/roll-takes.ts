@@ -15,15 +15,8 @@ export interface RollingCard {
   delayFrames: number;
 }
 
+/** Of the card, from playback to capture. */
 const DELAY_FRAMES = 64;
-
-/** @param channels in each direction */
-export async function rollingCard(channels: number, rate: number): Promise<RollingCard & { close(): Promise<void> }> {
-  const card = await LoopCard.open({ in: channels, out: channels, rates: [rate], delayFrames: DELAY_FRAMES });
-  const { device, procRoot, env } = card;
-  return { device, procRoot, env, delayFrames: DELAY_FRAMES, close: () => card.close() };
-}
-
 /** As nice(1) counts, of the session of the process. */
 const SESSION_PRIORITY = -15;
 /** Until then programs start, and the code of takes is compiled. */
@@ -45,6 +38,13 @@ export interface Rolled {
 interface Look {
   atMs: number;
   threads: Map<number, number>;
+}
+
+/** @param channels in each direction */
+export async function rollingCard(channels: number, rate: number): Promise<RollingCard & { close(): Promise<void> }> {
+  const card = await LoopCard.open({ in: channels, out: channels, rates: [rate], delayFrames: DELAY_FRAMES });
+  const { device, procRoot, env } = card;
+  return { device, procRoot, env, delayFrames: DELAY_FRAMES, close: () => card.close() };
 }
 
 /** @param o.nodeOptions for instance `--cpu-prof` */

@@ -13,8 +13,6 @@ import {
   type Said,
 } from './protocol.js';
 
-/** Each chunk that is read or written holds a thread of libuv's pool while it waits. */
-const POOL_THREADS = '16';
 /** Nothing heard for this long: the process hangs. */
 const SILENT_MS = 2000;
 const WATCH_MS = 250;
@@ -69,11 +67,10 @@ export class PortaudioChild {
 
   /** Resolves when it listens. @throws Error when it ends before, or does not say so in time */
   async start(timeoutMs: number): Promise<void> {
-    const script = fileURLToPath(new URL('./child.js', import.meta.url));
+    const script = fileURLToPath(new URL('./main.js', import.meta.url));
     const child = spawn(process.execPath, [script], {
       // naudiodon prints to stdout what nobody needs.
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: POOL_THREADS },
       // Where it stands must not matter, and nothing can be written there.
       cwd: '/proc',
     });

@@ -34,7 +34,8 @@ const AGAIN = 'a change of rate or width opens the device again and leaves it fr
 
 export class Hold {
   readonly #o: HoldOptions;
-  readonly #child: PortaudioChild;
+  #child: PortaudioChild;
+  #released = false;
   #opened: Opened | null = null;
   /** What the stream has to be, with the period and buffer that were granted. */
   #running: StreamRequest | null = null;
@@ -43,7 +44,7 @@ export class Hold {
 
   constructor(o: HoldOptions) {
     this.#o = o;
-    this.#child = new PortaudioChild(o.listener);
+    this.#child = this.#newChild();
   }
 
   get alive(): boolean {
@@ -57,15 +58,7 @@ export class Hold {
 
   /** @throws OutboardError audio.driver, audio.busy, audio.gone */
   async take(): Promise<void> {
-    try {
-      await this.#child.start(HELLO_MS);
-    } catch (cause) {
-      await this.release();
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new OutboardError('audio.driver', `naudiodon does not load: ${why}. Run \`npm rebuild naudiodon\`.`, {
-        cause,
-      });
-    }
+    await this.#startChild();
     try {
       await this.#open(null);
     } catch (error) {
@@ -85,6 +78,8 @@ export class Hold {
     const before = this.#running === null ? null : { ...this.#running, periodFrames: this.#chunkFrames };
     this.#running = null;
     try {
+      // PortAudio may not end a stream that has lost frames, and nothing of it is wanted.
+      if (o.again) await this.#renew();
       await this.#open(request);
       this.#running = this.#compare(request);
       return this.#running;
@@ -116,6 +111,7 @@ export class Hold {
 
   /** Gives the device back, whatever state it is in: the kernel closes what a killed process had open. */
   async release(): Promise<void> {
+    this.#released = true;
     this.#opened = null;
     this.#running = null;
     await this.#child.kill(KILL_MS);
@@ -158,13 +154,51 @@ export class Hold {
     }
   }
 
+  /** The one before counts no longer, whatever it still says. */
+  #newChild(): PortaudioChild {
+    const { notice, chunk, flood, ended } = this.#o.listener;
+    const child: PortaudioChild = new PortaudioChild({
+      notice: (said) => child === this.#child && notice(said),
+      chunk: (index, timeNs, samples) => child === this.#child && chunk(index, timeNs, samples),
+      flood: (line) => child === this.#child && flood(line),
+      ended: (how) => child === this.#child && ended(how),
+    });
+    return child;
+  }
+
+  async #renew(): Promise<void> {
+    const before = this.#child;
+    this.#child = this.#newChild();
+    await before.kill(KILL_MS);
+    if (this.#released) throw new OutboardError('audio.closed', 'The claim on the interface was given back.');
+    await this.#startChild();
+  }
+
+  /** @throws OutboardError audio.driver */
+  async #startChild(): Promise<void> {
+    try {
+      await this.#child.start(HELLO_MS);
+    } catch (cause) {
+      await this.release();
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new OutboardError('audio.driver', `naudiodon does not load: ${why}. Run \`npm rebuild naudiodon\`.`, {
+        cause,
+      });
+    }
+  }
+
   /** @param request null: whatever the device offers */
   async #open(request: StreamRequest | null): Promise<void> {
     const open = this.#request(request);
     const queuedMs = this.#opened === null ? 0 : (1000 * OPEN_CHUNKS * this.#chunkFrames) / this.#opened.rate;
     this.#opened = null;
     this.#child.forgive();
-    const reply = await this.#ask(() => this.#child.ask({ do: 'open', open }, OPEN_MS + queuedMs));
+    const reply = await this.#ask(() =>
+      this.#child.ask({ do: 'open', open }, OPEN_MS + queuedMs).catch(async () => {
+        await this.#renew();
+        return this.#child.ask({ do: 'open', open }, OPEN_MS);
+      }),
+    );
     if (!reply.ok) throw this.#refusal(reply.why, reply.message, request);
     this.#opened = reply.opened!;
     this.#chunkFrames = open.chunkFrames;

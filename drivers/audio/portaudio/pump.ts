@@ -1,5 +1,6 @@
 /**
- * Keeps one duplex stream of naudiodon going, in the child process: chunks out, chunks in, one of each at a time.
+ * Keeps one duplex stream of naudiodon going, in the child process: chunks out, chunks in, one of each at a time. Each of them, and the end,
+ * holds a thread of libuv's pool while it waits: three of the four.
  *
  * It plays silence, so that the device stays held, until `run`; then it plays the parent's chunks by their index, and silence in the
  * place of one that has not come, so that frame numbers go on. What PortAudio reports, or what a watch sees, ends the run; it never

@@ -53,7 +53,7 @@ checks.add('the kernel says that the rig holds the card', async () => expectOwne
 checks.add('aplay gets EBUSY while the daemon idles', async () => {
   const { pid } = await unitState(RIG);
   const busy = await expectBusy();
-  return `${busy}; the rig takes ${(await loadOf(pid, 5)).toFixed(0)} % of an emulated core`;
+  return `${busy}; the rig takes ${await loadOf(pid, 5)}`;
 });
 checks.add("a bounce through the kernel's sound card comes back bit for bit", async () => {
   const wav = '/root/song.wav';
@@ -86,7 +86,7 @@ checks.add('aplay gets EBUSY while a take rolls', async () => {
   const busy = await expectBusy();
   const load = await loadOf((await unitState(RIG)).pid, 3);
   const { attempt: number } = await expectWhole(desk, source, job, settled);
-  return `${busy}; the take is whole, attempt ${number}; the rig takes ${load.toFixed(0)} % of an emulated core`;
+  return `${busy}; the take is whole, attempt ${number}; the rig takes ${load}`;
 });
 checks.add('a rig that is killed during a take is started anew and makes the take again', async () => {
   const { job, settled } = await offer(desk, source);

@@ -18,7 +18,7 @@ export const CLI = `${PACKAGE}/build/daemon/cli/main.js`;
 export const STUDIO = '/root/studio';
 export const CARD = 'Loopback';
 export const SUBDEVICES = 2;
-export const CHANNELS = 8;
+export const CHANNELS = 4;
 const CONTROL = '/run/outboard/control.sock';
 
 export function outboard(...args: string[]): Promise<string> {

@@ -1,5 +1,5 @@
 /** What systemd knows of a unit. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sh, until } from './shell.js';
 
@@ -44,17 +44,28 @@ export async function userOf(pid: number): Promise<string> {
   return line?.split(':')[0] ?? `uid ${uid}`;
 }
 
-/** Processor time of a process over some seconds, in percent of one core. */
-export async function loadOf(pid: number, seconds: number): Promise<number> {
+/** Processor time of a process over some seconds, in percent of one core: its main thread, then all the others. */
+export async function loadOf(pid: number, seconds: number): Promise<string> {
   const before = await ticks(pid);
   const startMs = performance.now();
   await delay(seconds * 1000);
   const passed = (performance.now() - startMs) / 1000;
-  return ((await ticks(pid)) - before) / passed;
+  const after = await ticks(pid);
+  const percent = (own: (pid: number) => boolean) => {
+    let sum = 0;
+    for (const [task, now] of after) if (own(task)) sum += now - (before.get(task) ?? 0);
+    return (sum / passed).toFixed(0);
+  };
+  return `${percent((task) => task === pid)} + ${percent((task) => task !== pid)} % of an emulated core`;
 }
 
-/** User and system time, in hundredths of a second: proc(5), fields 14 and 15 of stat. */
-async function ticks(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
-  return Number(fields[11]) + Number(fields[12]);
+/** User and system time of each thread, in hundredths of a second: proc(5), fields 14 and 15 of stat. */
+async function ticks(pid: number): Promise<Map<number, number>> {
+  const found = new Map<number, number>();
+  for (const task of await readdir(`/proc/${pid}/task`)) {
+    const text = await readFile(`/proc/${pid}/task/${task}/stat`, 'utf8').catch(() => '');
+    const fields = text.replace(/^.*\) /, '').split(' ');
+    found.set(Number(task), Number(fields[11] ?? 0) + Number(fields[12] ?? 0));
+  }
+  return found;
 }

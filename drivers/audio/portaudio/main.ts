@@ -34,6 +34,8 @@ const MAX_CHANNELS = 128;
 const SAMPLE_FORMAT = 24;
 const SPARE_FRAMES = 4;
 const NICE = -15;
+const KERNEL_CARDS = new URL('../../../../drivers/audio/portaudio/asound-hw.conf', import.meta.url);
+const ABSENT_CARD = new URL('../../../../drivers/audio/portaudio/asound-absent.conf', import.meta.url);
 
 const socket = new Socket({ fd: 3 });
 const decoder = new SampleDecoder('pcm24');
@@ -176,10 +178,8 @@ function hurry(): void {
 
 function main(): void {
   hurry();
-  const config = (name: string) =>
-    fileURLToPath(new URL(`../../../../drivers/audio/portaudio/${name}`, import.meta.url));
-  const given = process.env['ALSA_CONFIG_PATH'] ?? config('asound-hw.conf');
-  process.env['ALSA_CONFIG_PATH'] = `${given}:${config('asound-absent.conf')}`;
+  const given = process.env['ALSA_CONFIG_PATH'] ?? fileURLToPath(KERNEL_CARDS);
+  process.env['ALSA_CONFIG_PATH'] = `${given}:${fileURLToPath(ABSENT_CARD)}`;
   // The service manager tells the whole group to stop; whether we stop is the parent's word.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
   binding = loadBinding();
