@@ -233,7 +233,6 @@ export class Bounce {
       regionFrames: plan.region.frames,
       tailFrames: plan.tailFrames,
       sourceStartFrame: plan.region.start,
-      cut: plan.region.start + plan.region.frames < prepared.grant.payload.source.format.frames,
       signal,
       onProgress: (frames) => this.#c.progress(job, 'rolling', (100 * frames) / plan.resultFrames),
     });

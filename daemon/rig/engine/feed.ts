@@ -39,7 +39,10 @@ export class Feed {
     return this.#taken;
   }
 
-  /** What is played before the first frame: along half a cosine from zero to where the source begins. None before `prepare`. */
+  /**
+   * What is played before the first frame: silence, or where the region was cut out of its source, half a cosine from zero to where it
+   * begins. Empty before `prepare`.
+   */
   get lead(): Int32Array {
     return this.#lead;
   }
@@ -56,7 +59,8 @@ export class Feed {
     }
     if (filled > 0) this.#prepared = block.subarray(0, filled);
     this.#lead = new Int32Array(leadFrames * width);
-    for (let frame = 0; filled > 0 && frame < leadFrames; frame++) {
+    const cut = this.#spec.sourceStartFrame > 0;
+    for (let frame = 0; cut && filled > 0 && frame < leadFrames; frame++) {
       const rise = 0.5 - 0.5 * Math.cos((Math.PI * (frame + 1)) / (leadFrames + 1));
       for (let c = 0; c < width; c++) this.#lead[frame * width + c] = ((block[c]! >> 8) * rise) << 8;
     }

@@ -39,7 +39,6 @@ export function probeTake(spec: LatencyProbeSpec): { take: TakeSpec; delays: () 
     regionFrames: BURST_FRAMES,
     tailFrames: mostFrames,
     sourceStartFrame: 0,
-    cut: true,
     ...(signal ? { signal } : {}),
   };
   const delays = (): InsertLatency[] => {

@@ -60,8 +60,6 @@ export interface TakeSpec {
   tailFrames: number;
   /** Where the region begins in the source's file: the frame that an error names counts from the start of the file. */
   sourceStartFrame: number;
-  /** The region ends before its source does: after its last frame the sends fall to zero along the ramp, in the tail. */
-  cut?: boolean;
   signal?: AbortSignal;
   onProgress?: (framesRecorded: number) => void;
   /** The last frame was captured: the insert is free, another take may roll on it. */

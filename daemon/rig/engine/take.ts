@@ -192,9 +192,9 @@ export class RollingTake implements Take, Exposure {
     return hop === 0 ? this.spec.regionFrames : this.#timeline.resultFrames;
   }
 
-  /** Whether the sound of an insert may end in the middle, and is to fall. A source that is played to its own end is left as it is. */
+  /** Whether the sound of an insert ends where the recording does, so that it can fall behind it. What is recorded has no ramp in it. */
   #falls(hop: number): boolean {
-    return hop > 0 || (this.spec.cut ?? false);
+    return hop > 0 || this.spec.tailFrames === 0;
   }
 
   abort(reason: string): void {

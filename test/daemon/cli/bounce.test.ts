@@ -56,7 +56,9 @@ describe('outboard bounce', { timeout: 300_000 }, () => {
     const result = await samplesOf(out);
     const delay = 4410;
     assert.equal(result.length / 2, region.frames + Math.round(0.25 * 44_100));
-    assert.ok(result.subarray(0, delay * 2).every((sample) => Math.abs(sample) < 2 ** -22));
+    // The region was cut out of the source: 10 ms before its first frame it is led up to, and the unit is late with that too.
+    const silent = delay - 441;
+    assert.ok(result.subarray(0, silent * 2).every((sample) => Math.abs(sample) < 2 ** -22));
     const ratio = 10 ** (-12 / 20);
     for (let i = 0; i < region.frames * 2; i += 101) {
       const expected = source[region.start * 2 + i]! * ratio;

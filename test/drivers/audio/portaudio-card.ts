@@ -56,8 +56,9 @@ export async function claimCard(o: Parameters<typeof openCard>[0] = {}, faults: 
     longestLoopFrames: LONGEST_LOOP_FRAMES,
     pass,
     loseCapture: async (claim, granted) => {
-      await until(() => claim.position().captured > granted.ringFrames, 10_000);
+      await until(() => claim.position().captured > granted.ringFrames || claim.state !== 'running', 10_000);
     },
+    disturbed,
     cleanup: () => opened.card.close(),
   };
   const close = async () => {
@@ -104,18 +105,19 @@ export async function readTo(
   return next;
 }
 
-/**
- * A machine that stands still for half a second makes an xrun that is nobody's fault, and the driver says so. What has to be shown without
- * one is tried again then, and only then.
- */
+/** A machine that stands still for half a second makes an xrun that is nobody's fault, and the driver says so. */
+function disturbed(faults: readonly Fault[]): boolean {
+  return faults.some(({ kind }) => kind === 'xrun-in' || kind === 'xrun-out' || kind === 'stalled');
+}
+
+/** What has to be shown without a fault of the machine's is tried again after one, and only then. */
 export async function undisturbed(attempt: (faults: Fault[]) => Promise<void>): Promise<void> {
-  const byMachine: ReadonlySet<string> = new Set(['xrun-in', 'xrun-out', 'stalled']);
   for (let left = TRIES - 1; ; left--) {
     const faults: Fault[] = [];
     try {
       return await attempt(faults);
     } catch (error) {
-      if (left === 0 || !faults.some(({ kind }) => byMachine.has(kind))) throw error;
+      if (left === 0 || !disturbed(faults)) throw error;
     }
   }
 }

@@ -168,7 +168,7 @@ describe('portaudio', { skip: missing }, () => {
       const { claim, card, faults, setup } = made;
       await claim.start(request);
       await until(() => claim.position().captured > 0, 5000);
-      assert.deepEqual(faults, []);
+      assert.equal(faults.length, 0);
       card.inject({ kind });
       await until(() => faults.length > 0, 5000);
       assert.ok(faults[0]!.kind === 'xrun-in' || faults[0]!.kind === 'xrun-out', faults[0]!.kind);

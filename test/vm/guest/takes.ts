@@ -39,11 +39,13 @@ export async function offer(desk: Desk, source: Source): Promise<{ job: OfferedJ
   return { job, settled };
 }
 
-/** An attempt rolls, and some of it has been played. */
-export async function rolls(desk: Desk, job: OfferedJob): Promise<void> {
-  await until(`the take rolls (${job.id})`, 120, async () => {
-    const { progress } = desk.heard.findLast(({ payload }) => payload.job === job.id)?.payload ?? {};
-    return progress?.phase === 'rolling' && progress.percent >= 10 ? true : null;
+/** An attempt rolls, and some of it has been played. @returns its number */
+export async function rolls(desk: Desk, job: OfferedJob): Promise<number> {
+  return await until(`the take rolls (${job.id})`, 120, async () => {
+    const mine = desk.heard.filter(({ payload }) => payload.job === job.id).map(({ payload }) => payload);
+    const { progress } = mine.at(-1) ?? {};
+    if (progress?.phase !== 'rolling' || progress.percent < 10) return null;
+    return mine.findLast(({ type }) => type === 'rolling')?.attempt ?? null;
   }).catch((error: Error) => {
     throw new Error(`${error.message}; it was ${typesOf(job).join(', ')}`);
   });

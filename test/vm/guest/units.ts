@@ -1,7 +1,7 @@
 /** What systemd knows of a unit. */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sh, until } from './shell.js';
+import { attempt, sh, until } from './shell.js';
 
 export const RIG = 'outboardd.service';
 export const COURIER = 'outboard-courier.service';
@@ -35,6 +35,14 @@ export async function active(unit: string, notPid = 0): Promise<UnitState> {
     const state = await unitState(unit);
     return state.active === 'active' && state.pid !== 0 && state.pid !== notPid ? state : null;
   });
+}
+
+/** What a unit has written to the journal since `ms` (Date.now), as far as it matches. */
+export async function journalOf(unit: string, sinceMs: number, pattern: string): Promise<string[]> {
+  const since = `--since=@${(sinceMs / 1000).toFixed(3)}`;
+  // Its status is 1 when nothing matches.
+  const { stdout } = await attempt('journalctl', '-u', unit, since, '--no-pager', '-q', '-o', 'cat', '--grep', pattern);
+  return stdout.split('\n').filter((line) => line !== '');
 }
 
 /** Name of the user that a process runs as, from the kernel and not from the unit. */

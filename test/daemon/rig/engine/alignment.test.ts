@@ -104,7 +104,8 @@ test('the outputs are zero outside of takes; a ramp leads up to the first sample
   const { engine, claim } = await bench();
   const samples = noise(2000, 1);
   samples[0] = 0.5;
-  const { playFrom } = await engine.roll(takeOf(samples, [insert('a', [2])])).started;
+  const { playFrom } = await engine.roll(takeOf(samples, [insert('a', [2])], { sourceStartFrame: 1, tailFrames: 1 }))
+    .started;
   const again = engine.roll(takeOf(noise(10, 1), [insert('b', [3])]));
   await again.done;
   const heard = claim.heard[1]!;
@@ -120,27 +121,33 @@ test('the outputs are zero outside of takes; a ramp leads up to the first sample
   await engine.stop();
 });
 
-test('a region that was cut out falls to zero behind its last frame, and is not changed before', async () => {
+test('a source that is played from its own beginning has no ramp before it', async () => {
   const { engine, claim } = await bench();
-  const samples = noise(3000, 1);
+  const { playFrom } = await engine.roll(takeOf(noise(2000, 1), [insert('a', [2])])).started;
+  await engine.roll(takeOf(noise(10, 1), [insert('b', [3])])).done;
+  assert.ok(claim.heard[1]!.slice(0, playFrom).every((value) => value === 0));
+  await engine.stop();
+});
+
+test('behind the recording the sends fall to zero; what is recorded, the tail too, has no ramp in it', async () => {
+  const { engine, claim } = await bench();
+  const samples = noise(2000, 1);
   samples[1999] = -0.25;
-  const spec = takeOf(samples, [insert('a', [1])], { regionFrames: 2000, tailFrames: 1000, cut: true });
-  await engine.roll(spec).done;
-  const result = spec.sink.samples;
-  assert.deepEqual(result.subarray(0, 2000), expected(samples.subarray(0, 2000), 0, 1));
-  const fall = result.subarray(1999, 2000 + RAMP_FRAMES);
-  const steepest = (Math.PI / 2 / RAMP_FRAMES) * 0.25 * 2 ** 31;
-  for (let i = 1; i < fall.length; i++)
-    assert.ok(fall[i]! >= fall[i - 1]! && fall[i]! - fall[i - 1]! <= steepest * 1.01);
-  assert.ok(result.subarray(2000 + RAMP_FRAMES).every((value) => value === 0));
-  // The insert behind it falls as well, where the take ends in the middle of its sound.
-  const chained = takeOf(samples.subarray(0, 2000), [insert('a', [1]), insert('b', [2])]);
+  const tailed = takeOf(samples, [insert('a', [1])], { tailFrames: 1000 });
+  await engine.roll(tailed).done;
+  assert.deepEqual(tailed.sink.samples, expected(samples, 1000, 1));
+  const chained = takeOf(samples, [insert('a', [1]), insert('b', [2])]);
   const { playFrom } = await engine.roll(chained).started;
-  await engine.roll(takeOf(noise(9000, 1), [insert('c', [3])])).done;
-  const heard = claim.heard[1]!.slice(playFrom);
-  const end = heard.findLastIndex((value) => value !== 0);
-  assert.deepEqual(heard.slice(end - RAMP_FRAMES - 1998, end - RAMP_FRAMES + 2).length, 2000);
-  for (let i = end - RAMP_FRAMES + 3; i <= end; i++) assert.ok(Math.abs(heard[i]! - heard[i - 1]!) <= steepest * 1.01);
+  await engine.roll(takeOf(noise(12_000, 1), [insert('c', [3])])).done; // lets the rest of the ramps be played
+  assert.deepEqual(chained.sink.samples, expected(samples, 0, 1));
+  const steepest = (Math.PI / 2 / RAMP_FRAMES) * 0.25 * 2 ** 31;
+  for (const send of [0, 1]) {
+    const heard = claim.heard[send]!.slice(playFrom);
+    const end = heard.findLastIndex((value) => value !== 0);
+    const fall = heard.slice(end - RAMP_FRAMES + 2, end + 2);
+    assert.equal(fall[0]! < -0.24 * 2 ** 31, true);
+    for (let i = 1; i < fall.length; i++) assert.ok(Math.abs(fall[i]! - fall[i - 1]!) <= steepest * 1.01);
+  }
   await engine.stop();
 });
 
