@@ -86,12 +86,12 @@ export class SendLane {
 
   /**
    * Appends what lets the sound of before frame `soundTo` end: its last frame, held under half a cosine that falls to zero in `rampFrames`.
-   * At most BLOCK_FRAMES; returns how many.
+   * Up to frame `until`, at most BLOCK_FRAMES; returns how many.
    */
-  writeFall(soundTo: number, rampFrames: number): number {
+  writeFall(soundTo: number, rampFrames: number, until: number): number {
     const width = this.sends.length;
     const at = this.#written;
-    const frames = Math.min(BLOCK_FRAMES, soundTo + rampFrames - at, this.to - at);
+    const frames = Math.min(BLOCK_FRAMES, soundTo + rampFrames - at, until - at);
     if (frames <= 0) return 0;
     const place = ((soundTo - 1) % this.#aheadFrames) * width;
     const last = this.#ahead.slice(place, place + width);

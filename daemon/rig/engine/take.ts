@@ -140,7 +140,7 @@ export class RollingTake implements Take, Exposure {
             lane.written < soundTo
               ? this.#playSource(lane, Math.min(limit, soundTo))
               : lane.written < fallTo
-                ? lane.writeFall(soundTo, rampFrames)
+                ? lane.writeFall(soundTo, rampFrames, Math.min(limit, lane.to))
                 : lane.writeSilence(Math.min(limit, lane.to));
           if (now === 0) return;
           frames += now;
