@@ -4,7 +4,7 @@
  * system, all threads) per channel-minute, a channel being one output and one input.
  *
  * All carry the same samples over the same user-space card, in turn. The card is a plugin of alsa-lib that runs inside each program, in each
- * direction, so each figure has the same cost of it in it. What counts is the steady part (from 2 s after the beginning to 4 s before the
+ * direction, so each figure has the same cost of it in it. What counts is the steady part (from 2 s after the beginning to 5 s before the
  * end); what start and end cost beyond it is told apart. A program whose recording is not the playback, bit for bit, has no figure. The last
  * line is the ratio to ecasound at the most channels and the highest rate.
  */

@@ -22,7 +22,7 @@ const SESSION_PRIORITY = -15;
 /** Until then programs start, and the code of takes is compiled. */
 const SETTLING_SECONDS = 2;
 /** So long before the end, plain sources have been read, whoever reads them ahead. */
-const ENDING_SECONDS = 4;
+const ENDING_SECONDS = 5;
 /** What the thread that opens a sealed source holds ready beside it, bytes of stereo with 24 bits. */
 const OPENED_BYTES = OPEN_WINDOW_CHUNKS * CHUNK_BYTES;
 

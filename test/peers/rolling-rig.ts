@@ -58,6 +58,7 @@ const CHANNELS = 2;
 const BUFFER_SECONDS = 2;
 /** Of the main thread: a take's beginning has to be in the ring within 50 ms of its choice, even while our sealing threads start. */
 const MAIN_PRIORITY = -10;
+const BETWEEN_MS = 100;
 const CHUNK_BYTES = 256 * 1024;
 /** A virtual machine stands still for tens of milliseconds while its host runs others, now and then for more: this is 170 at 96 kHz. */
 const STREAM = { format: 'S32_LE', periodFrames: 1024, periods: 16 } as const;
@@ -107,8 +108,8 @@ async function roll(order: RollingOrder): Promise<RollingReport> {
     });
     rolling.push(take);
     await take.started;
-    // Without a turn of the event loop nobody would look after the takes that roll already.
-    await setTimeout(20);
+    // Takes of a rig do not begin in the same moment, in which the thread of each that seals would have to warm up too.
+    await setTimeout(BETWEEN_MS);
   }
   say({ rolling: groups, sinceSeconds: (performance.now() - began) / 1000 });
   const blocking = order.block ? blockAfter(order.block, claim) : null;

@@ -37,8 +37,11 @@ export async function makeDisk(dir: string, parts: readonly string[]): Promise<s
   for (const part of ['systemd', 'drivers/processors/profiles'])
     await cp(join(PACKAGE, part), join(outboard, part), { recursive: true });
   await cp(BUILT, join(outboard, 'build'), { recursive: true, filter: needed });
-  const addon = join(PACKAGE, 'build/native');
-  if (existsSync(addon)) await cp(addon, join(outboard, 'build/native'), { recursive: true });
+  // `npm ci` leaves the addon out where ALSA's headers are missing; here they are.
+  execFileSync(process.execPath, [join(PACKAGE, 'scripts/install-addon.mjs'), '--if-stale'], {
+    stdio: ['ignore', 2, 2],
+  });
+  await cp(join(PACKAGE, 'build/native'), join(outboard, 'build/native'), { recursive: true });
   for (const path of await productionModules())
     await cp(join(PACKAGE, path), join(outboard, path), { recursive: true, filter: (source) => !leftOver(source) });
   const init = [

@@ -8,6 +8,8 @@ const TOOLS: readonly Peer[] = [
   { package: 'debian-archive-keyring', proof: '/usr/share/keyrings/debian-archive-keyring.gpg' },
   { package: 'e2fsprogs', proof: 'mke2fs' },
   { package: 'tar', proof: 'tar' },
+  { package: 'gcc', proof: 'cc' },
+  { package: 'libasound2-dev', proof: '/usr/include/alsa/asoundlib.h' },
 ];
 
 /** Who is not root unpacks a file system as somebody who believes to be. */

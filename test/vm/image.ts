@@ -129,10 +129,7 @@ export async function readyImage(env: NodeJS.ProcessEnv, progress: Progress): Pr
 }
 
 async function build(dir: string, env: NodeJS.ProcessEnv, progress: Progress): Promise<void> {
-  progress.stage(
-    `building the Debian image with mmdebstrap from ${MIRROR} (once; about ${EXPECTED_SECONDS} s)`,
-    EXPECTED_SECONDS,
-  );
+  progress.stage(`building the Debian image from ${MIRROR}, once`, EXPECTED_SECONDS);
   const work = await mkdtemp(join(tmpdir(), 'outboard-vm-image-'));
   try {
     const tar = join(work, 'root.tar');

@@ -333,6 +333,7 @@ export class Engine {
     // The count of captured frames holds only when the gap's place and length are known before it is read over.
     const counted = !isCaptureFault(fault) || (this.#capture?.skip(atFrame, frames) ?? false);
     const ended = endsStream(fault) || !counted || this.#o.claim.state !== 'running';
+    this.#sync?.heed(fault);
     for (const take of [...this.#takes]) take.settle();
     const rolling = [...this.#takes].filter((take) => take.rolling);
     if (ended) this.#collapse(fault);

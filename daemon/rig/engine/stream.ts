@@ -58,9 +58,12 @@ export function streamOf(
 ): Stream {
   const { rate, ringFrames, inChannels } = granted;
   const timePasses = granted.clock !== 'fast';
-  const ahead = timePasses ? secondsToFrames(AHEAD_SECONDS, rate) : FAST_AHEAD_FRAMES;
+  // What the device has queued is out of reach: whatever comes back is later by that before it can be played again.
+  const { earliestWrite, captured } = claim.position();
+  const queued = timePasses ? Math.max(0, earliestWrite - captured) : 0;
+  const ahead = timePasses ? queued + secondsToFrames(AHEAD_SECONDS, rate) : FAST_AHEAD_FRAMES;
   const prefill = timePasses ? secondsToFrames(PREFILL_SECONDS, rate) : BLOCK_FRAMES;
-  const patch = timePasses ? secondsToFrames(PATCH_SECONDS, rate) : FAST_PATCH_FRAMES;
+  const patch = timePasses ? queued + secondsToFrames(PATCH_SECONDS, rate) : FAST_PATCH_FRAMES;
   return {
     claim,
     rate,

@@ -17,8 +17,8 @@ import { SyncSequence } from './sync-sequence.js';
 /** The longest loop latency that is looked for. */
 const MOST_DELAY_SECONDS = 0.25;
 /** Distance to the hardware at which the sequence begins, and goes on after it was interrupted. */
-const MARGIN_SECONDS = 0.02;
-const LOCK_MS = 5000;
+const MARGIN_SECONDS = 0.05;
+const LOCK_MS = 10_000;
 const LOOK_MS = 5;
 
 export class SyncChannel {
@@ -100,6 +100,12 @@ export class SyncChannel {
     return this.#fault();
   }
 
+  /** Hears of a fault of the stream: what starved on the send is not expected back. */
+  heed({ kind, atFrame, frames, channels }: Fault): void {
+    if (kind !== 'starved' || atFrame === null || frames === null) return;
+    if (channels?.includes(this.#wire.send) ?? true) this.#monitor.skip(atFrame + frames);
+  }
+
   /** Judges what is suspicious with what was heard so far. */
   judgeNow(): Fault | null {
     this.#monitor.judgeNow();
@@ -117,7 +123,10 @@ export class SyncChannel {
         const ahead = Math.min(this.#granted.ringFrames, this.#granted.rate);
         this.play(earliestWrite, played + ahead);
         for (let read = reader.read(); ; read = reader.read()) {
-          for (const fault of faults.splice(0)) heed(fault, reader);
+          for (const fault of faults.splice(0)) {
+            this.heed(fault);
+            goOn(fault, reader);
+          }
           if (read === 0) break;
           reader.deliver(read, (block, first, count, at) => void this.capture(block, first, count, at));
         }
@@ -136,7 +145,8 @@ export class SyncChannel {
   }
 }
 
-function heed(fault: Fault, reader: CaptureReader): void {
+/** @throws OutboardError for a fault after which there is nothing to measure */
+function goOn(fault: Fault, reader: CaptureReader): void {
   if (fault.kind === 'starved') return;
   const counted = isCaptureFault(fault) && !endsStream(fault) && reader.skip(fault.atFrame, fault.frames);
   if (counted && fault.kind === 'dropped') return;

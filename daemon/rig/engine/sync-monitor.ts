@@ -36,6 +36,7 @@ const MOST_NEGATIVE_FRAMES = 4096;
 /** A slip is judged when this much has come after it, and may lie this far before where it was noticed. */
 const JUDGE_FRAMES = 2048;
 const BEFORE_FRAMES = 64;
+const MOST_TRIES = 2;
 /** A peak of the correlation that noise does not make. */
 const LEAST_PROMINENCE = 12;
 /** Of an analog wire: what the model may leave over, for a slip to stand out of it. */
@@ -52,6 +53,7 @@ export class SyncMonitor {
   #keptFrom = 0;
   #keptCount = 0;
   #suspect = -1;
+  #tries = 0;
   /** Frames before this one carry no sequence at the sending end. */
   #from = 0;
   #provenTo = 0;
@@ -98,9 +100,11 @@ export class SyncMonitor {
     return true;
   }
 
-  /** Frames [from, to) of the sequence were not played: nothing is expected of them. */
+  /** Not all of the sequence before frame `to` was played: nothing is expected of it, and what was being measured begins anew. */
   skip(to: number): void {
-    this.#from = Math.max(this.#from, to);
+    if (to <= this.#from) return;
+    this.#from = to;
+    if (!this.#lock) this.#keptCount = 0;
   }
 
   #measure(samples: Int32Array, at: number): boolean {
@@ -114,11 +118,11 @@ export class SyncMonitor {
     this.#sequence.fill(this.#keptFrom + MOST_NEGATIVE_FRAMES, played);
     for (let i = 0; i < played.length; i++) played[i] = played[i]! / FULL_SCALE_INT32;
     const found = measureDelay(played, this.#kept, this.#kept.length - MEASURE_FRAMES);
-    if (found.prominence < LEAST_PROMINENCE) return false;
+    if (found.prominence < LEAST_PROMINENCE) return this.#tryAgain();
     const { fraction } = found;
     const frames = found.frames - MOST_NEGATIVE_FRAMES;
     const wire = fitWire(this.#sequence, this.#kept, this.#keptFrom, frames, MEASURE_FRAMES);
-    if (wire.residualDb > MOST_RESIDUAL_DB) return false;
+    if (wire.residualDb > MOST_RESIDUAL_DB) return this.#tryAgain();
     this.#wire = wire.exact ? null : wire;
     this.#lock = {
       frames,
@@ -129,6 +133,12 @@ export class SyncMonitor {
     };
     this.#provenTo = this.#keptFrom + this.#keptCount;
     return true;
+  }
+
+  /** @returns false when it was tried often enough */
+  #tryAgain(): boolean {
+    this.#keptCount = 0;
+    return ++this.#tries < MOST_TRIES;
   }
 
   #keep(samples: Int32Array, start: number): void {

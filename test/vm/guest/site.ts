@@ -25,15 +25,13 @@ export function outboard(...args: string[]): Promise<string> {
   return sh('/usr/bin/node', CLI, ...args);
 }
 
-/** What device 0 of snd-aloop plays comes in at its device 1. Periods are long, because an emulated processor is late now and then. */
+/** What device 0 of snd-aloop plays comes in at its device 1. */
 const INTERFACE = {
   driver: 'alsa',
   device: { playback: `hw:CARD=${CARD},DEV=0`, capture: `hw:CARD=${CARD},DEV=1` },
   rates: [48_000],
   in: CHANNELS,
   out: CHANNELS,
-  periodFrames: 2048,
-  periods: 8,
   sync: { send: CHANNELS, return: CHANNELS },
 };
 

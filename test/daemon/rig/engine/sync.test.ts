@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { isOutboardError } from '../../../../core/errors.js';
 import { FULL_SCALE_INT32 } from '../../../../core/units.js';
@@ -288,5 +289,29 @@ test('trims of calibration are heard before and behind the insert, per channel',
   await assert.rejects(engine.roll({ ...takeOf(samples, [loud]), sink: new ArraySink(1) }).done, {
     code: 'take.full-scale',
   });
+  await engine.stop();
+});
+
+test('a host that is late with the sequence measures anew, and no slip comes of what was not played', async () => {
+  const { engine, claim } = await synced();
+  const starting = engine.start({ rate: 48_000 });
+  claim.leadFrames = 30_000; // while it is measured, everything nearer than this is too late
+  while (claim.now < 8000) await turn();
+  claim.leadFrames = 0;
+  await starting;
+  assert.equal(engine.latency?.frames, 300);
+  assert.equal(engine.syncLock?.wire, 'exact');
+  claim.leadFrames = 90_000;
+  const samples = noise(30_000, 1);
+  await assert.rejects(engine.roll(takeOf(samples, [insert('a', [1])])).done, (error) => {
+    assert.ok(isOutboardError(error, 'take.spoiled'));
+    assert.equal((error.details['faults'] as { kind: string }[])[0]!.kind, 'starved');
+    return true;
+  });
+  claim.leadFrames = 0;
+  assert.equal(engine.state, 'running');
+  const spec = takeOf(samples, [insert('a', [1])]);
+  await engine.roll(spec).done;
+  assert.deepEqual(spec.sink.samples, expected(samples, 0, 1));
   await engine.stop();
 });
