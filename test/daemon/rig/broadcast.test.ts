@@ -1,6 +1,7 @@
 /** How old the last word of state and health is: by this the service manager learns that something in the rig hangs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { generateSigningKey, loadSigner } from '../../../certs/keys.js';
 import type { HealthPayload, StatePayload } from '../../../core/contract/index.js';
 import { OutboardError } from '../../../core/errors.js';
@@ -44,16 +45,30 @@ test('a round that came to its end is young, and grows old', async () => {
   await well.start();
   const young = well.sinceRoundMs;
   assert.ok(young < 5000, `${young} ms`);
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.ok(well.sinceRoundMs > young);
+  while (well.sinceRoundMs <= young) await turn();
   await well.stop();
 });
 
 test('a health that hangs, and a journal that fails, are no round', async () => {
-  const hangs = await broadcast(() => new Promise(() => undefined));
-  void hangs.start();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  let release: () => void = () => undefined;
+  let asked: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const hangs = await broadcast(() => {
+    asked();
+    return new Promise((resolve) => {
+      release = () => resolve([]);
+    });
+  });
+  const starting = hangs.start();
+  await begun;
+  await turn();
   assert.equal(hangs.sinceRoundMs, Number.POSITIVE_INFINITY);
+  release();
+  await starting;
+  assert.ok(hangs.sinceRoundMs < 5000);
+  await hangs.stop();
 
   const broken = await broadcast(
     async () => [],

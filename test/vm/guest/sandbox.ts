@@ -1,5 +1,5 @@
 /** What the two processes can reach: asked of the running ones from outside, and of a probe in the very same sandbox from inside. */
-import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect, sh } from './shell.js';
 import { PACKAGE } from './site.js';
@@ -57,10 +57,13 @@ export async function expectNoRights(): Promise<string> {
 
 export async function expectRigWithoutNetwork(): Promise<string> {
   const { pid } = await unitState(RIG);
+  const namespaceOf = (process: number) => readlinkSync(`/proc/${process}/ns/net`);
+  expect(namespaceOf(pid) !== namespaceOf(1), 'it is in the network namespace of the host');
+  expect(namespaceOf((await unitState(COURIER)).pid) === namespaceOf(1), 'the courier is not in that of the host');
   const links = (await sh('nsenter', '-t', String(pid), '-n', 'ip', '-o', 'link')).split('\n');
   expect(links.length === 1 && /^1: lo: /.test(links[0]!), `it has ${links.join('; ')}`);
   const answers = await probe(RIG, 'tcp:8443', 'tcp:8883', 'unix:/run/dbus/system_bus_socket');
-  return `no interface but lo; ${expectAnswers(answers, {
+  return `a network namespace of its own, with no interface but lo; ${expectAnswers(answers, {
     'tcp:8443': 'EAFNOSUPPORT',
     'tcp:8883': 'EAFNOSUPPORT',
     'unix:/run/dbus/system_bus_socket': 'ENOENT',
