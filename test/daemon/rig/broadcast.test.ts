@@ -55,11 +55,12 @@ test('a health that hangs, and a journal that fails, are no round', async () => 
   const begun = new Promise<void>((resolve) => {
     asked = resolve;
   });
+  const hanging = new Promise<[]>((resolve) => {
+    release = () => resolve([]);
+  });
   const hangs = await broadcast(() => {
     asked();
-    return new Promise((resolve) => {
-      release = () => resolve([]);
-    });
+    return hanging;
   });
   const starting = hangs.start();
   await begun;
