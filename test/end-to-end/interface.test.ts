@@ -160,7 +160,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     const news = () => alerts.slice(before).find(({ alert }) => alert.problem.code === code);
     const at = performance.now();
     card.inject(fault);
-    await until(() => news() !== undefined, 10_000, `an alert ${code}: ${stack.logs()}`);
+    await until(() => news() !== undefined, 60_000, `an alert ${code}: ${stack.logs()}`);
     const tookMs = performance.now() - at;
     const { alert } = news()!;
     assert.equal(alert.severity, 'critical');
@@ -177,7 +177,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     const before = alerts.length;
     card.plug();
     await isReady();
-    await until(() => alerts.slice(before).some(({ alert }) => alert.severity === 'notice'), 5000, 'the notice');
+    await until(() => alerts.slice(before).some(({ alert }) => alert.severity === 'notice'), 60_000, 'the notice');
   }
 
   it('an unplugged card in a take: an alert, faulted, and when it is back the take is made again', async (t) => {
@@ -191,7 +191,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
       const found = jobs.find((one) => one.job === id);
       return `${found?.state} ${found?.attempt}`;
     };
-    await until(async () => (await stateOf(job)) === 'ready 1', 5000, 'the take to be over');
+    await until(async () => (await stateOf(job)) === 'ready 1', 60_000, 'the take to be over');
     assert.equal(await stateOf(waiting), 'ready 0');
     assert.match((await check('claim'))!.detail, /^waits for hw:CARD=Loop,DEV=0/);
     const child = new Child(process.execPath, [CLI_MAIN, 'interface', 'check', '--socket', stack.controlSocket]);
@@ -223,9 +223,9 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     for (const fault of [{ kind: 'xrun-in' }, { kind: 'stall' }] as const) {
       const faults = (await check('faults'))!.value!;
       card.inject(fault);
-      await until(async () => (await check('faults'))!.value! > faults, 10_000, `${fault.kind} to be counted`);
+      await until(async () => (await check('faults'))!.value! > faults, 60_000, `${fault.kind} to be counted`);
       card.plug();
-      await until(async () => (await check('format'))?.status === 'ok', 10_000, 'the stream to run again');
+      await until(async () => (await check('format'))?.status === 'ok', 60_000, 'the stream to run again');
       await isReady();
     }
     assert.match((await check('faults'))!.detail, /1 xrun-in/);
@@ -269,7 +269,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     const client = new LocalClient({ socketPath: join(dirname(rig), `${name}-run/control.sock`) });
     suite.after(() => client.close());
     const status = () => client.get('/status', StatusAnswer).catch(() => null);
-    await until(async () => child.over || (await status()) !== null, 20_000, `the other daemon: ${child.output}`);
+    await until(async () => child.over || (await status()) !== null, 60_000, `the other daemon: ${child.output}`);
     return { child, status, ask: () => client.get('/interface', InterfaceAnswer) };
   }
 
@@ -282,7 +282,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     assert.match(waiting.lastFault!.problem.message, new RegExp(`waits for ${card.device}.*process \\d+`));
     assert.equal(await mode(), 'ready');
     await stack.rig!.end();
-    await until(async () => (await second.status())?.state.mode === 'ready', 10_000, 'the second daemon');
+    await until(async () => (await second.status())?.state.mode === 'ready', 60_000, 'the second daemon');
     assert.equal((await second.ask()).proof?.exclusive, true);
     await second.child.end();
     await stack.startRig({ env: card.env });
@@ -329,13 +329,13 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
         if (fault) card.inject(fault);
         const other = await another((text) => change(text));
         assert.equal(other.child.over, false, other.child.output);
-        await until(async () => (await other.status())?.state.mode === 'faulted', 10_000, 'faulted');
+        await until(async () => (await other.status())?.state.mode === 'faulted', 60_000, 'faulted');
         const { problem } = (await other.status())!.state.lastFault!;
         assert.equal(problem.code, code, JSON.stringify(problem));
         assert.match(problem.message, says);
         if (fault) {
           card.plug();
-          await until(async () => (await other.status())?.state.mode === 'ready', 10_000, 'ready again');
+          await until(async () => (await other.status())?.state.mode === 'ready', 60_000, 'ready again');
         }
         await other.child.end();
       });
