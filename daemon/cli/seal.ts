@@ -1,6 +1,9 @@
 /** `outboard seal`: encrypts a file for age recipients. Any age program opens the result. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, open } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { Command } from 'commander';
 import { sealToFile } from '../../certs/seal-thread.js';
 import { checkRecipient } from '../../certs/sealing.js';
@@ -29,13 +32,13 @@ The stock age program opens it: age -d -i identity.txt song.wav.age > song.wav`,
       const output = createOutput(o);
       if (o.recipient.length === 0) throw new OutboardError('usage', 'name at least one --recipient');
       for (const recipient of o.recipient) await checkRecipient(recipient);
-      const plainBytes = await sizeOf(file);
+      const { size: plainBytes, isPipe } = await lookAt(file);
       const signal = interruptSignal();
       const writer = sealToFile(o.out, o.recipient, { signal });
       const progress = output.progress('sealing', plainBytes, 'bytes');
       try {
         let done = 0;
-        for await (const chunk of createReadStream(file, { highWaterMark: READ_BYTES, signal })) {
+        for await (const chunk of await read(file, isPipe, signal)) {
           done += (chunk as Buffer).length;
           // Read streams hand out parts of a shared pool, the writer takes ownership: give it a copy of its own.
           await writer.write(new Uint8Array(chunk as Buffer));
@@ -53,11 +56,18 @@ The stock age program opens it: age -d -i identity.txt song.wav.age > song.wav`,
     });
 }
 
-async function sizeOf(file: string): Promise<number> {
+/** A pipe is read without blocking a thread: one that waits for a silent writer could not be interrupted, and the process could not end. */
+async function read(file: string, isPipe: boolean, signal: AbortSignal): Promise<Readable> {
+  if (!isPipe) return createReadStream(file, { highWaterMark: READ_BYTES, signal });
+  const fd = await promisify(open)(file, 'r');
+  return addAbortSignal(signal, new Socket({ fd, readable: true, writable: false }));
+}
+
+async function lookAt(file: string): Promise<{ size: number; isPipe: boolean }> {
   try {
     const found = await stat(file);
     if (found.isDirectory()) throw new OutboardError('file.unreadable', `${file} is a folder`);
-    return found.size;
+    return { size: found.size, isPipe: found.isFIFO() };
   } catch (error) {
     throw readError(file, error);
   }

@@ -117,8 +117,10 @@ test('an interrupted seal leaves nothing behind', async (t) => {
   const feed = createWriteStream(pipe);
   t.after(() => feed.destroy());
   feed.on('error', () => {});
-  feed.write(randomBytes(500_000));
+  const taken = new Promise((resolve) => feed.write(randomBytes(500_000), resolve));
   await running.says('sealing: ');
+  // All but what the kernel holds was read: soon the command waits for more.
+  await taken;
   assert.ok((await stat(sealed)).isFile());
   running.child.kill('SIGINT');
   const ended = await running.ended;

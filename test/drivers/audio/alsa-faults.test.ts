@@ -113,6 +113,8 @@ test('an event loop that is blocked for 3 s: every frame is the right one, told 
   // The ring was not empty when it began to fill: blocks go into it as long as they fit.
   const fits = known.dropped.atFrame - heard;
   assert.ok(fits <= granted.ringFrames && fits > granted.ringFrames - granted.periodFrames, `${fits}`);
+  // What makes up for three seconds reaches into the frames that are being taken: late ones may have been played all the same.
+  pattern.atTheEdge = true;
   await pattern.run(captured + RATE);
   const sum = (kind: 'starved' | 'dropped') => runs(faults, kind).reduce((frames, run) => frames + run.frames, 0);
   assert.ok(sum('dropped') > 1.5 * RATE && sum('starved') > 1.5 * RATE);
