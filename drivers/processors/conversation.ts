@@ -8,7 +8,7 @@ import { LineFramer } from './framer.js';
 import type { LocalChange } from './processor-unit.js';
 import type { Profile } from './profile.js';
 import type { ErrorMeaning } from './profile-schema.js';
-import type { LineTransport, Link, LinkListener } from './transport.js';
+import type { Link, LinkListener, Transport } from './transport.js';
 
 /** `other`: the line is an answer to this question, but not one that may be believed (another value, another unit). */
 export type Verdict<T> = { kind: 'answer'; value: T } | { kind: 'other'; message: string };
@@ -59,7 +59,7 @@ export class Conversation implements LinkListener {
   }
 
   /** Opens the link. @throws what the transport throws */
-  async open(transport: LineTransport, signal: AbortSignal): Promise<void> {
+  async open(transport: Transport, signal: AbortSignal): Promise<void> {
     const link = await transport.open(this, signal);
     if (signal.aborted || this.#ended.signal.aborted) {
       await link.close();

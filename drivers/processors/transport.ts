@@ -17,7 +17,7 @@ export interface Link {
   close(): Promise<void>;
 }
 
-export interface LineTransport {
+export interface Transport {
   /** For messages: what a person finds at the end of the cable. */
   readonly description: string;
   /** @throws what the operating system said when there is nothing to open */

@@ -13,7 +13,7 @@ import { Exchange, type Reading } from './exchange.js';
 import type { LocalChange, ProcessorUnit, UnitState } from './processor-unit.js';
 import type { Profile } from './profile.js';
 import { resolveSettings, type Target } from './settings.js';
-import type { LineTransport } from './transport.js';
+import type { Transport } from './transport.js';
 
 /** What pino offers, as far as it is used. */
 export interface UnitLogger {
@@ -24,7 +24,7 @@ export interface UnitLogger {
 export interface UnitOptions {
   name: string;
   profile: Profile;
-  transport: LineTransport;
+  transport: Transport;
   logger?: UnitLogger;
   /** First and longest pause before the port is opened again; 250 ms and 10 s when absent. A refused unit is asked again after the longest. */
   backoff?: { baseMs: number; maxMs: number };
@@ -43,7 +43,7 @@ interface Session {
 class WiredUnit implements ProcessorUnit {
   readonly name: string;
   readonly profile: Profile;
-  readonly #transport: LineTransport;
+  readonly #transport: Transport;
   readonly #logger: UnitLogger | undefined;
   readonly #backoff: { baseMs: number; maxMs: number };
   readonly #changeListeners = new Set<(change: LocalChange) => void>();

@@ -8,7 +8,7 @@ import { OutboardError } from '../../core/errors.js';
 import type { PathModifier } from './path-modifier.js';
 import type { Profile } from './profile.js';
 import { SimulatedUnit } from './simulated-unit.js';
-import type { LineTransport, Link, LinkListener } from './transport.js';
+import type { Link, LinkListener, Transport } from './transport.js';
 
 /** A fault in the answer to one command. `times` of them follow each other. */
 export type AnswerFault =
@@ -29,7 +29,7 @@ export type AnswerFault =
   /** The link goes away instead of the answer. */
   | { kind: 'close' };
 
-export interface VirtualTransport extends LineTransport {
+export interface VirtualTransport extends Transport {
   /** The simulated hardware: for hearing what it has and for turning its knobs unannounced. */
   readonly unit: SimulatedUnit;
   /** Commands that reached the unit, oldest first, the last thousand. */

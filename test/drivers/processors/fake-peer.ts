@@ -2,12 +2,12 @@
  * A hand-written unit at the other end of a wire, for the protocol of the matrix profile: it shares no code with the driver, answers from a small
  * table of its own, and a test decides what goes wrong.
  */
-import type { LineTransport, Link, LinkListener } from '../../../drivers/processors/transport.js';
+import type { Link, LinkListener, Transport } from '../../../drivers/processors/transport.js';
 
 /** What the peer does with a command: lines to say (each gets CR LF), or 'close', or 'hang' for a write that never ends. */
 export type Script = (command: string) => string[] | 'close' | 'hang' | 'write-error' | undefined;
 
-export class FakeMatrix implements LineTransport {
+export class FakeMatrix implements Transport {
   readonly description = 'fake matrix';
   readonly commands: string[] = [];
   readonly values = new Map<string, string>();
