@@ -21,6 +21,8 @@ export const WholeRigConfig = RigConfig.superRefine((config, context: z.Refineme
   checkInterface(config, fault);
   checkInserts(config, fault);
   checkProcessors(config, fault);
+  checkPorts(config, fault);
+  checkPatchbays(config, fault);
   checkCrosstalkNames(config, fault);
   if (config.production) checkProduction(config, fault);
 });
@@ -59,7 +61,10 @@ function checkInterface({ interface: audio, inserts }: RigConfig, fault: Fault):
       );
 }
 
-/** Channels exist and belong to one insert each; an insert returns as many channels as it is sent. */
+/**
+ * Channels exist and belong to one insert each, unless a patchbay stands between all that share them; an insert returns as many channels as it
+ * is sent.
+ */
 function checkInserts(config: RigConfig, fault: Fault): void {
   const sides = [
     { side: 'sends', limit: config.interface.out, direction: 'out' },
@@ -68,13 +73,15 @@ function checkInserts(config: RigConfig, fault: Fault): void {
   for (const { side, limit, direction } of sides) {
     const holder = new Map<number, string>();
     for (const [name, insert] of Object.entries(config.inserts)) {
+      const patched = insert.via !== undefined;
       insert[side].forEach((channel, index) => {
         const path = ['inserts', name, side, index];
         if (channel > limit)
           fault(path, `channel ${channel} does not exist: the interface has ${limit} (interface.${direction})`);
         const other = holder.get(channel);
         if (other === name) fault(path, `channel ${channel} is listed twice`);
-        else if (other !== undefined) fault(path, `channel ${channel} already belongs to insert ${other}`);
+        else if (other !== undefined && !(patched && config.inserts[other]?.via))
+          fault(path, `channel ${channel} already belongs to insert ${other}, and not both are patched (via)`);
         holder.set(channel, name);
       });
     }
@@ -104,6 +111,34 @@ function checkProcessors(config: RigConfig, fault: Fault): void {
   }
 }
 
+/** A serial line has one unit; several may share a MIDI port, where their channels or device numbers tell them apart. */
+function checkPorts({ processors }: RigConfig, fault: Fault): void {
+  const holder = new Map<string, string>();
+  for (const [name, { port }] of Object.entries(processors)) {
+    if (!('serial' in port)) continue;
+    const other = holder.get(port.serial);
+    if (other !== undefined) fault(['processors', name, 'port', 'serial'], `is the port of ${other} already`);
+    holder.set(port.serial, name);
+  }
+}
+
+/** A patchbay stands on no insert, and what leads through one names one; nothing is patched to one output twice. */
+function checkPatchbays({ inserts, processors }: RigConfig, fault: Fault): void {
+  for (const [name, { insert, patchbay }] of Object.entries(processors))
+    if (patchbay && insert !== undefined)
+      fault(['processors', name, 'insert'], 'a patchbay stands between the inserts, not on one');
+  for (const [name, { via = {} }] of Object.entries(inserts))
+    for (const [bay, crosspoints] of Object.entries(via)) {
+      const path = ['inserts', name, 'via', bay];
+      if (!Object.hasOwn(processors, bay)) fault(path, `there is no processor ${bay}`);
+      else if (!processors[bay]?.patchbay) fault(path, `the processor ${bay} is no patchbay (patchbay: true)`);
+      crosspoints.forEach(({ out }, index) => {
+        if (crosspoints.findIndex((other) => other.out === out) !== index)
+          fault([...path, index, 'out'], `output ${out} is patched twice: it has one input`);
+      });
+    }
+}
+
 function checkCrosstalkNames(config: RigConfig, fault: Fault): void {
   const lists = [
     { path: ['isolation', 'crosstalk'], rows: config.isolation.crosstalk },
@@ -127,5 +162,6 @@ function checkProduction(config: RigConfig, fault: Fault): void {
   if (config.interface.driver === 'virtual')
     fault(['interface', 'driver'], 'production: true needs a real interface, this one is simulated');
   for (const [name, { port }] of Object.entries(config.processors))
-    if (port.virtual) fault(['processors', name, 'port'], 'production: true needs a real unit, this one is simulated');
+    if ('virtual' in port)
+      fault(['processors', name, 'port'], 'production: true needs a real unit, this one is simulated');
 }

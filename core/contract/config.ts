@@ -116,6 +116,10 @@ export const InterfaceConfig = z.discriminatedUnion('driver', [
 ]);
 export type InterfaceConfig = z.infer<typeof InterfaceConfig>;
 
+/** One crosspoint of a patchbay: this input is heard at that output. Both count from 1. */
+export const Crosspoint = z.strictObject({ in: z.int().min(1).max(9999), out: z.int().min(1).max(9999) });
+export type Crosspoint = z.infer<typeof Crosspoint>;
+
 export const InsertConfig = z.strictObject({
   sends: Channels,
   returns: Channels,
@@ -127,13 +131,66 @@ export const InsertConfig = z.strictObject({
     .default(0)
     .meta({ description: 'how long the unit remembers; flushed between tenants' }),
   path: VirtualPath.optional(),
+  via: z.record(LocalName, z.array(Crosspoint).min(1)).optional().meta({
+    description: 'the patchbays between the channels and the unit, and the crosspoints that connect it there',
+  }),
 });
 export type InsertConfig = z.infer<typeof InsertConfig>;
+
+const STABLE_SERIAL = /^\/dev\/serial\/by-(id|path)\/[^/]+$/;
+
+/** A serial line, by a name that stays the same when other devices come and go. */
+export const SerialPort = z
+  .strictObject({
+    serial: z
+      .string()
+      .regex(/^\/./, 'write the whole path, such as /dev/serial/by-id/usb-…')
+      .meta({ description: 'under /dev/serial/by-id, or by-path where the adapter has no serial number' }),
+    anyPath: z.literal(true).optional().meta({
+      description: 'takes any other path, such as /dev/ttyS0: only for a port whose number cannot change',
+    }),
+    baud: z
+      .int()
+      .min(50)
+      .max(4_000_000)
+      .optional()
+      .meta({ description: "as it is set at the unit; the profile's when absent" }),
+  })
+  .refine(({ serial, anyPath }) => anyPath === true || STABLE_SERIAL.test(serial), {
+    path: ['serial'],
+    message:
+      'name the port by /dev/serial/by-id/… (or by-path): other numbers change when devices come and go. anyPath: true takes it anyway',
+  });
+
+/** A MIDI port of the host by its name, without the numbers of client and port: those change. */
+export const MidiPort = z.strictObject({
+  midi: z
+    .string()
+    .trim()
+    .min(1)
+    .max(128)
+    .meta({ description: 'as `aconnect -l` shows it: the name of the port, or "client:port"' }),
+});
+
+/** The simulated unit of the profile, inside of this process, at the other end of a real pty, or at a real MIDI port of the host. */
+export const VirtualPort = z.strictObject({ virtual: z.union([z.literal(true), z.enum(['pty', 'midi'])]) });
+
+export const ProcessorPort = z.union([SerialPort, MidiPort, VirtualPort], {
+  error: 'a port is {serial: /dev/serial/by-id/…}, {midi: "NAME"}, or {virtual: true | pty | midi}',
+});
+export type ProcessorPort = z.infer<typeof ProcessorPort>;
 
 export const ProcessorConfig = z.strictObject({
   profile: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
   insert: LocalName.optional(),
-  port: z.strictObject({ virtual: z.literal(true) }),
+  patchbay: z.literal(true).optional().meta({
+    description: 'stands between channels and inserts instead of on one; its routes are derived from the chains',
+  }),
+  port: ProcessorPort,
+  vars: z
+    .record(z.string().regex(/^[a-z]{1,16}$/), z.int())
+    .default({})
+    .meta({ description: "the profile's vars as this unit has them, such as its MIDI channel" }),
 });
 export type ProcessorConfig = z.infer<typeof ProcessorConfig>;
 

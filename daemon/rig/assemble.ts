@@ -36,6 +36,12 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
         'profile.unknown',
         `${loaded.file}: processors.${name}.profile: there is no profile ${processor.profile}`,
       );
+  for (const [name, { port }] of Object.entries(config.processors))
+    if (!('virtual' in port) || port.virtual !== true)
+      throw new OutboardError(
+        'config.invalid',
+        `${loaded.file}: processors.${name}.port: not yet; use {virtual: true}`,
+      );
   const { audio, device, analog } = await audioDriver(loaded);
   const { courier, control } = config.sockets;
   return {

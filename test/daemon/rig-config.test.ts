@@ -174,6 +174,115 @@ test('production wants two signatures and a real interface', async (t) => {
   await assert.rejects(loadRigConfig(file), /interface\.driver: .*real interface/);
 });
 
+const BAY = 'bay: {profile: virtual.gain, patchbay: true, port: {virtual: true}}';
+const patched = (via: string, more = '') =>
+  GOOD.replace(
+    'b: {sends: [3, 4], returns: [3, 4], latencyFrames: 0}',
+    `b: {sends: [3, 4], returns: [3, 4], latencyFrames: 0, via: ${via}}${more}`,
+  ).replace('processors:', `processors:\n  ${BAY}`);
+const C = '\n  c: {sends: [3, 4], returns: [3, 4], latencyFrames: 0';
+const unit = (port: string, more = '') =>
+  GOOD.replace(
+    'gain-1: {profile: virtual.gain, insert: a, port: {virtual: true}}',
+    `gain-1: {profile: virtual.gain, insert: a, port: ${port}${more}}`,
+  );
+const BY_ID = '/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0';
+
+const PORTS: [what: string, text: string][] = [
+  ['by-id', unit(`{serial: ${BY_ID}}`)],
+  ['by-path with a rate', unit('{serial: "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0-port0", baud: 38400}')],
+  ['any path that is named so', unit('{serial: /dev/ttyS2, anyPath: true}')],
+  ['a MIDI port, with vars', unit('{midi: "Analog Heat"}', ', vars: {ch: 3}')],
+  ['a pty', unit('{virtual: pty}')],
+  ['a virtual MIDI port', unit('{virtual: midi}')],
+  [
+    'two units on one MIDI port',
+    `${unit('{midi: Bus}')}  gain-2: {profile: virtual.gain, insert: b, port: {midi: Bus}}\n`,
+  ],
+  ['an insert behind a patchbay', patched('{bay: [{in: 1, out: 3}, {in: 4, out: 1}]}')],
+  [
+    'two inserts behind it on the same channels',
+    patched('{bay: [{in: 1, out: 3}]}', `${C}, via: {bay: [{in: 1, out: 4}]}}`),
+  ],
+];
+
+for (const [what, text] of PORTS)
+  test(`a port may be ${what}`, async (t) => {
+    const file = join(await scratch(t), 'rig.yaml');
+    await writeFile(file, text);
+    await loadRigConfig(file);
+  });
+
+const WRONG_PORTS: [what: string, text: string, path: string, says: RegExp][] = [
+  ['a number of the kernel', unit('{serial: /dev/ttyUSB0}'), 'processors.gain-1.port.serial', /by-id.*anyPath: true/],
+  ['anyPath: false', unit('{serial: /dev/ttyUSB0, anyPath: false}'), 'processors.gain-1.port', /\{serial:/],
+  [
+    'a path that climbs out',
+    unit('{serial: /dev/serial/by-id/../../ttyUSB0}'),
+    'processors.gain-1.port.serial',
+    /by-id/,
+  ],
+  ['a path that is not whole', unit('{serial: ttyUSB0, anyPath: true}'), 'processors.gain-1.port.serial', /whole path/],
+  ['two kinds at once', unit('{serial: /dev/ttyS2, anyPath: true, midi: x}'), 'processors.gain-1.port', /a port is/],
+  ['nothing', unit('{}'), 'processors.gain-1.port', /a port is/],
+  ['virtual: false', unit('{virtual: false}'), 'processors.gain-1.port', /a port is/],
+  ['a MIDI port without a name', unit('{midi: " "}'), 'processors.gain-1.port.midi', /./],
+  ['a var that is no whole number', unit('{virtual: true}', ', vars: {ch: 1.5}'), 'processors.gain-1.vars.ch', /int/],
+  [
+    'the line of another unit',
+    `${unit(`{serial: ${BY_ID}}`)}  gain-2: {profile: virtual.gain, insert: b, port: {serial: ${BY_ID}}}\n`,
+    'processors.gain-2.port.serial',
+    /port of gain-1/,
+  ],
+  [
+    'a patchbay on an insert',
+    unit('{virtual: true}', ', patchbay: true'),
+    'processors.gain-1.insert',
+    /between the inserts/,
+  ],
+  ['a patchbay that does not exist', patched('{bax: [{in: 1, out: 3}]}'), 'inserts.b.via.bax', /no processor bax/],
+  ['a processor that is no patchbay', patched('{gain-1: [{in: 1, out: 3}]}'), 'inserts.b.via.gain-1', /no patchbay/],
+  [
+    'an output that is patched twice',
+    patched('{bay: [{in: 1, out: 3}, {in: 2, out: 3}]}'),
+    'inserts.b.via.bay.1.out',
+    /output 3/,
+  ],
+  ['crosspoint 0', patched('{bay: [{in: 0, out: 3}]}'), 'inserts.b.via.bay.0.in', /./],
+  [
+    'channels that a patched insert shares with one that is not',
+    patched('{bay: [{in: 1, out: 3}]}', `${C}}`),
+    'inserts.c.sends.0',
+    /not both are patched/,
+  ],
+];
+
+for (const [what, text, path, says] of WRONG_PORTS)
+  test(`refused: ${what}`, async (t) => {
+    const error = await refusalOf(t, text);
+    assert.equal(error.details['path'], path, error.message);
+    assert.match(error.message, says);
+  });
+
+test('production takes units on real ports, and none that is simulated however real its port', async (t) => {
+  const file = join(await scratch(t), 'rig.yaml');
+  const production = (port: string) =>
+    unit(port)
+      .replace(/^interface: .*$/m, HARDWARE)
+      .replace('production: false', 'production: true')
+      .replace('unchecked', 'timesyncd')
+      .replace(/threshold: 1\n {4}keys: \[/, TWO_ROOTS);
+  for (const port of [`{serial: ${BY_ID}}`, '{serial: /dev/ttyS0, anyPath: true}', '{midi: Micstasy}']) {
+    await writeFile(file, production(port));
+    assert.equal((await loadRigConfig(file)).config.production, true);
+  }
+  for (const port of ['{virtual: true}', '{virtual: pty}', '{virtual: midi}']) {
+    const error = await refusalOf(t, production(port));
+    assert.equal(error.details['path'], 'processors.gain-1.port');
+    assert.match(error.message, /simulated/);
+  }
+});
+
 test('what is no YAML is unreadable, with its line', async (t) => {
   const file = join(await scratch(t), 'rig.yaml');
   await writeFile(file, 'rig: rig-01\nkeys: {signing: [}\n');
