@@ -96,7 +96,7 @@ export const AlsaInterfaceConfig = z.strictObject({
   periods: z.int().min(2).max(64).default(8).meta({
     description: 'how much the device buffers: a rig that bounces needs no short latency, and a host may be late',
   }),
-  ringSeconds: z.number().min(1).max(30).default(2).meta({
+  ringSeconds: z.number().min(1).max(30).default(1.5).meta({
     description: 'length of the playback and capture rings: how long the daemon may be held up without losing anything',
   }),
 });

@@ -15,6 +15,7 @@ import type { Profile } from '../../drivers/processors/profile.js';
 import { withDefaults } from '../../drivers/processors/settings.js';
 import type { Logger } from '../log.js';
 import type { Engine } from './engine/engine.js';
+import { READ_AHEAD_SECONDS, WRITE_BEHIND_SECONDS } from './engine/file-buffers.js';
 import { framesOf, PrefetchSource } from './engine/prefetch-source.js';
 import { BufferedSink } from './engine/sample-sink.js';
 import type { Take, TakeReport } from './engine/spec.js';
@@ -27,8 +28,6 @@ import type { Spool } from './spool.js';
 import { certificateOf, resultShape } from './take-certificate.js';
 import type { TrustStore } from './trust-store.js';
 
-/** Read ahead before the engine, and what may wait behind it, in seconds of sound at most. */
-const BUFFER_SECONDS = 2;
 const ENCODING_BITS = { pcm16: 16, pcm24: 24, pcm32: 32, float32: 'float', float64: 'float' } as const;
 
 export interface BounceContext {
@@ -110,7 +109,7 @@ export class Bounce {
         channels: plan.channels,
         encodingBits: ENCODING_BITS[source.format.encoding],
         region: plan.region,
-        lookAheadFrames: plan.rate * BUFFER_SECONDS,
+        lookAheadFrames: plan.rate * READ_AHEAD_SECONDS,
       });
       await prefetch.ready(Math.min(plan.region.frames, plan.rate));
       const opened = reader;
@@ -245,7 +244,7 @@ export class Bounce {
     let headed = false;
     const sink = new BufferedSink({
       channels: prepared.plan.channels,
-      maxFrames: prepared.plan.rate * BUFFER_SECONDS,
+      maxFrames: prepared.plan.rate * WRITE_BEHIND_SECONDS,
       consume: async (samples) => {
         if (!headed) {
           headed = true;

@@ -10,6 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import { openFile, sealToFile } from '../../certs/seal-thread.js';
 import { createLogger } from '../../daemon/log.js';
 import { Engine } from '../../daemon/rig/engine/engine.js';
+import { READ_AHEAD_SECONDS, WRITE_BEHIND_SECONDS } from '../../daemon/rig/engine/file-buffers.js';
 import { framesOf, PrefetchSource } from '../../daemon/rig/engine/prefetch-source.js';
 import { BufferedSink } from '../../daemon/rig/engine/sample-sink.js';
 import type { Take } from '../../daemon/rig/engine/spec.js';
@@ -54,8 +55,6 @@ export type FromRolling =
   | { failed: string };
 
 const CHANNELS = 2;
-/** As the rig has it: read ahead before the engine, and what may wait behind it. */
-const BUFFER_SECONDS = 2;
 /** Of the main thread: a take's beginning has to be in the ring within 50 ms of its choice, even while our sealing threads start. */
 const MAIN_PRIORITY = -10;
 const BETWEEN_MS = 100;
@@ -90,7 +89,7 @@ async function roll(order: RollingOrder): Promise<RollingReport> {
   claimThreads('driver');
 
   const opened = await Promise.all(order.takes.map((take) => openTake(take, order)));
-  await Promise.all(opened.map(({ source }) => source.ready(order.rate * BUFFER_SECONDS)));
+  await Promise.all(opened.map(({ source }) => source.ready(order.rate * READ_AHEAD_SECONDS)));
   claimThreads('sealing');
   raisePriority();
   const began = performance.now();
@@ -147,13 +146,13 @@ async function openTake(take: { source: string; result: string }, order: Rolling
     encodingBits: 24,
     region: { start: 0, frames },
     endsSource: true,
-    lookAheadFrames: rate * BUFFER_SECONDS,
+    lookAheadFrames: rate * READ_AHEAD_SECONDS,
   });
   const writer = keys ? sealToFile(take.result, [keys.recipient]) : await PlainWriter.create(take.result);
   await writer.write(wavHeader({ rate, channels: CHANNELS, encoding: 'pcm24', frames }));
   const sink = new BufferedSink({
     channels: CHANNELS,
-    maxFrames: rate * BUFFER_SECONDS,
+    maxFrames: rate * WRITE_BEHIND_SECONDS,
     consume: (samples) => writer.write(encodeFrames(samples, 'pcm24')),
   });
   const finish = async (): Promise<void> => {

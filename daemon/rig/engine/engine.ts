@@ -127,6 +127,8 @@ export class Engine {
         this.#sync = channel;
         this.#latency = latency;
         this.#stream = streamOf(claim, granted, latency.frames, () => channel?.provenTo ?? Number.POSITIVE_INFINITY);
+        // Nobody has listened since the latency was known: a fault since then would never be told again.
+        if (claim.state !== 'running') throw new OutboardError('audio.closed', 'the stream ended while it began');
       } catch (error) {
         if (claim.state === 'running' || claim.state === 'faulted') await claim.stop({ drain: false });
         throw error;

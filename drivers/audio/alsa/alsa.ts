@@ -12,14 +12,14 @@ import { type Direction, listCards, listDevices, subDevices } from './proc.js';
 export interface AlsaOptions {
   /** Where the kernel tells of its sound cards; /proc/asound when absent. */
   procRoot?: string;
-  /** How long the rings are, and so how long JavaScript may be held up; 2.5 s when absent. */
+  /** How long the rings are, and so how long JavaScript may be held up; 1.5 s when absent. */
   ringSeconds?: number;
 }
 
 const MAX_SUBDEVICES = 32;
 
 export function createAlsaInterface(options: AlsaOptions = {}): AudioInterface {
-  const { procRoot = '/proc/asound', ringSeconds = 2.5 } = options;
+  const { procRoot = '/proc/asound', ringSeconds = 1.5 } = options;
   return {
     list: async () => listDevices(procRoot),
 
