@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import type { Dispatcher } from '../../client/dispatcher.js';
 import type { OfferedJob } from '../../client/offered-job.js';
 import type { SealedSource } from '../../client/source.js';
@@ -26,7 +26,7 @@ const RATE = 48_000;
 /** Whoever watches the rig hears of a lost interface within this. */
 const ALERT_MS = 1000;
 
-describe('a rig with a sound card', { timeout: 600_000 }, () => {
+describe('a rig with a sound card', { timeout: 900_000 }, () => {
   const cleanUp: (() => unknown)[] = [];
   const suite = { after: (fn: () => unknown) => void cleanUp.unshift(fn) };
   let card: LoopCard;
@@ -69,7 +69,15 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     for (const fn of cleanUp) await fn();
   });
 
+  // What one test could not end must not fail the others.
+  beforeEach(async () => {
+    if (stack.rig!.over) await stack.startRig({ env: card.env });
+    if (stack.courier!.over) await stack.startCourier();
+  });
   afterEach(() => card.plug());
+
+  const timely = (name: string, work: (t: TestContext) => Promise<void>) =>
+    it(name, async (t) => await stack.timely(work(t as TestContext)));
 
   const state = async () => (await stack.status()).state;
   const mode = async () => (await state()).mode;
@@ -90,30 +98,33 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     return health.find(({ subsystem }) => subsystem === 'interface')?.checks.find((entry) => entry.name === name);
   }
 
-  it('gives 24-bit material back bit for bit, at every rate that the card has, and says what it ran on', async () => {
-    await isReady();
-    assert.equal((await state()).virtual, false);
-    const made = await finishedTake(suite, stack, dispatcher, await stereo());
-    assert.deepEqual(made.samples, await samplesOf(tone.wav));
-    const { certificate } = made;
-    assert.equal(certificate.latency.interfaceFrames, DELAY_FRAMES, 'measured through the sync wire');
-    assert.equal(certificate.continuity.clock, 'hardware');
-    assert.equal(certificate.calibration, null);
+  timely(
+    'gives 24-bit material back bit for bit, at every rate that the card has, and says what it ran on',
+    async () => {
+      await isReady();
+      assert.equal((await state()).virtual, false);
+      const made = await finishedTake(suite, stack, dispatcher, await stereo());
+      assert.deepEqual(made.samples, await samplesOf(tone.wav));
+      const { certificate } = made;
+      assert.equal(certificate.latency.interfaceFrames, DELAY_FRAMES, 'measured through the sync wire');
+      assert.equal(certificate.continuity.clock, 'hardware');
+      assert.equal(certificate.calibration, null);
 
-    const drums = await drumLoop(await scratch(suite), 24);
-    const other = await offerJob(stack, dispatcher, await storedSource(suite, stack, drums), {
-      chain: [link('gain-1', { gain: 0 })],
-    });
-    const take = await finishedTake(suite, stack, dispatcher, other);
-    assert.equal(take.certificate.result.rate, 44_100);
-    assert.deepEqual(take.samples, await samplesOf(drums));
-    assert.match((await check('rates'))!.detail, /^runs 44100 Hz of 48000, 44100, 96000$/);
+      const drums = await drumLoop(await scratch(suite), 24);
+      const other = await offerJob(stack, dispatcher, await storedSource(suite, stack, drums), {
+        chain: [link('gain-1', { gain: 0 })],
+      });
+      const take = await finishedTake(suite, stack, dispatcher, other);
+      assert.equal(take.certificate.result.rate, 44_100);
+      assert.deepEqual(take.samples, await samplesOf(drums));
+      assert.match((await check('rates'))!.detail, /^runs 44100 Hz of 48000, 44100, 96000$/);
 
-    const voice = await offerJob(stack, dispatcher, await storedSource(suite, stack, VOICE));
-    assert.deepEqual((await finishedTake(suite, stack, dispatcher, voice)).samples, await samplesOf(VOICE));
-  });
+      const voice = await offerJob(stack, dispatcher, await storedSource(suite, stack, VOICE));
+      assert.deepEqual((await finishedTake(suite, stack, dispatcher, voice)).samples, await samplesOf(VOICE));
+    },
+  );
 
-  it('takes no job at a rate that the card refuses, says so once, and goes on at the others', async () => {
+  timely('takes no job at a rate that the card refuses, says so once, and goes on at the others', async () => {
     const wav = join(await scratch(suite), 'fast.wav');
     await writeSignal(wav, { rate: 96_000, channels: 1, bits: 24, frames: 9600, sample: hash(0.5) });
     const job = await offerJob(stack, dispatcher, await storedSource(suite, stack, wav), { maxAttempts: 1 });
@@ -129,7 +140,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     await finishedTake(suite, stack, dispatcher, await stereo());
   });
 
-  it('holds the card alone, idle and while it rolls, and proves it', async () => {
+  timely('holds the card alone, idle and while it rolls, and proves it', async () => {
     await isReady();
     for (const program of ['aplay', 'arecord'] as const) assert.match(await aplay(program), /Device or resource busy/);
     const job = await stereo();
@@ -180,7 +191,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     await until(() => alerts.slice(before).some(({ alert }) => alert.severity === 'notice'), 60_000, 'the notice');
   }
 
-  it('an unplugged card in a take: an alert, faulted, and when it is back the take is made again', async (t) => {
+  timely('an unplugged card in a take: an alert, faulted, and when it is back the take is made again', async (t) => {
     const job = await stereo({ maxAttempts: 2 });
     await job.until('rolling');
     const waiting = await stereo({ maxAttempts: 1 });
@@ -205,11 +216,14 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     assert.equal((await finishedTake(suite, stack, dispatcher, waiting)).certificate.attempt, 1, 'spent nothing');
   });
 
-  it('a card that another process owns all of a sudden: an alert within a second, and back when it is free', async (t) => {
-    await alarmed(t, { kind: 'steal' }, 'audio.busy');
-    await cured();
-    await finishedTake(suite, stack, dispatcher, await stereo());
-  });
+  timely(
+    'a card that another process owns all of a sudden: an alert within a second, and back when it is free',
+    async (t) => {
+      await alarmed(t, { kind: 'steal' }, 'audio.busy');
+      await cured();
+      await finishedTake(suite, stack, dispatcher, await stereo());
+    },
+  );
 
   /** A new process has had no fault yet: what comes now is not one of many in a row. */
   async function restarted(): Promise<void> {
@@ -218,7 +232,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     await isReady();
   }
 
-  it('an xrun or a short stall while idle is cured by itself, and counted', async () => {
+  timely('an xrun or a short stall while idle is cured by itself, and counted', async () => {
     await restarted();
     for (const fault of [{ kind: 'xrun-in' }, { kind: 'stall' }] as const) {
       const faults = (await check('faults'))!.value!;
@@ -233,7 +247,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     await finishedTake(suite, stack, dispatcher, await stereo());
   });
 
-  it('an xrun in a take voids it, and it is made again', async () => {
+  timely('an xrun in a take voids it, and it is made again', async () => {
     await restarted();
     const job = await stereo({ maxAttempts: 2 });
     await job.until('rolling');
@@ -243,15 +257,18 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     assert.deepEqual(take.samples, await samplesOf(tone.wav));
   });
 
-  it('samples that the card loses in a take without a word are found by the sync channel; it is made again', async () => {
-    const job = await stereo({ maxAttempts: 2 });
-    await job.until('rolling');
-    card.inject({ kind: 'drop', frames: 1 });
-    const take = await finishedTake(suite, stack, dispatcher, job);
-    assert.equal(take.certificate.attempt, 2);
-    assert.deepEqual(take.samples, await samplesOf(tone.wav));
-    assert.match((await check('faults'))!.detail, /1 slipped/);
-  });
+  timely(
+    'samples that the card loses in a take without a word are found by the sync channel; it is made again',
+    async () => {
+      const job = await stereo({ maxAttempts: 2 });
+      await job.until('rolling');
+      card.inject({ kind: 'drop', frames: 1 });
+      const take = await finishedTake(suite, stack, dispatcher, job);
+      assert.equal(take.certificate.attempt, 2);
+      assert.deepEqual(take.samples, await samplesOf(tone.wav));
+      assert.match((await check('faults'))!.detail, /1 slipped/);
+    },
+  );
 
   /** Another daemon on this host, with a state and sockets of its own. */
   async function another(
@@ -273,7 +290,7 @@ describe('a rig with a sound card', { timeout: 600_000 }, () => {
     return { child, status, ask: () => client.get('/interface', InterfaceAnswer) };
   }
 
-  it('a second daemon waits for the card that the first one holds, and has it when that one stops', async () => {
+  timely('a second daemon waits for the card that the first one holds, and has it when that one stops', async () => {
     await isReady();
     const second = await another((text) => text);
     const { state: waiting } = (await second.status())!;

@@ -10,7 +10,7 @@ import { KILLABLE_RIG, Stack, until } from '../peers/stack.js';
 
 const TRANSITIONS = ['accepted', 'ready', 'rolling(1)', 'sealed', 'delivered', 'closed'];
 
-describe('SIGKILL at every transition', { timeout: 600_000 }, () => {
+describe('SIGKILL at every transition', { timeout: 900_000 }, () => {
   const cleanUp: (() => unknown)[] = [];
   const suite = { after: (fn: () => unknown) => cleanUp.unshift(fn) };
   let stack: Stack;
@@ -63,8 +63,9 @@ describe('SIGKILL at every transition', { timeout: 600_000 }, () => {
 
   for (const transition of TRANSITIONS)
     for (const phase of ['before', 'after']) {
-      it(`the rig, ${phase} the commit of ${transition}`, () => ends(`${transition}:${phase}`, 'rig'));
-      it(`the courier, ${phase} the commit of ${transition}`, () => ends(`${transition}:${phase}`, 'courier'));
+      it(`the rig, ${phase} the commit of ${transition}`, () => stack.timely(ends(`${transition}:${phase}`, 'rig')));
+      it(`the courier, ${phase} the commit of ${transition}`, () =>
+        stack.timely(ends(`${transition}:${phase}`, 'courier')));
     }
 
   /** Ends other than the good one: what a job is offered as, and what its dispatcher does. */
@@ -99,5 +100,5 @@ describe('SIGKILL at every transition', { timeout: 600_000 }, () => {
 
   for (const end of Object.keys(OTHER_ENDS) as (keyof typeof OTHER_ENDS)[])
     for (const phase of ['before', 'after'])
-      it(`the rig, ${phase} the commit of ${end}`, () => endsOtherwise(end, phase));
+      it(`the rig, ${phase} the commit of ${end}`, () => stack.timely(endsOtherwise(end, phase)));
 });

@@ -19,6 +19,7 @@ import { LocalClient } from '../../daemon/local-client.js';
 import { freePort } from './mosquitto.js';
 import { scratch } from './scratch.js';
 import { type StorePeer, startStore } from './store.js';
+import { whatItDoes } from './what-it-does.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const RIG_MAIN = join(ROOT, 'daemon/rig/main.js');
@@ -58,7 +59,7 @@ export class Child {
   /** @throws when it does not end: a test that waits for ever says nothing */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (!this.over) this.process.kill(signal);
-    const late = () => new Error(`the process did not end by ${signal}: ${this.output}`);
+    const late = () => new Error(`the process did not end by ${signal}: ${this.output}\n${whatItDoes(this.pid)}`);
     await within(END_MS, this.exit(), late).catch((error) => {
       this.process.kill('SIGKILL');
       throw error;
@@ -207,6 +208,23 @@ export class Stack {
     for (const dispatcher of this.#dispatchers) await dispatcher.stop().catch(() => undefined);
     for (const child of [this.courier, this.rig, this.broker]) await child?.end('SIGKILL');
     await this.store.close().catch(() => undefined);
+  }
+
+  /**
+   * A test's work, which must not hold up the tests after it: when it is late, the processes are ended, and the error says what they were doing.
+   */
+  async timely<T>(work: Promise<T>, limitMs = 120_000): Promise<T> {
+    const children = () => [this.rig, this.courier].filter((child) => child !== undefined && !child.over);
+    const late = () => {
+      const doing = children().map((child) => whatItDoes(child!.pid));
+      return new Error(`not within ${limitMs} ms: ${[this.logs(), ...doing].join('\n')}`);
+    };
+    try {
+      return await within(limitMs, work, late);
+    } catch (error) {
+      for (const child of children()) await child!.end('SIGKILL');
+      throw error;
+    }
   }
 
   logs(): string {

@@ -14,7 +14,7 @@ export const request: StreamRequest = {
   outChannels: 4,
   format: 'S32_LE',
   periodFrames: 512,
-  periods: 8,
+  periods: 24,
 };
 
 interface Context {

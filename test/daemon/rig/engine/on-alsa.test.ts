@@ -11,7 +11,7 @@ import { expected, insert, noise, takeOf } from './bench-top.js';
 const RATE = 48_000;
 const SYNC = { send: 4, return: 4, levelDbfs: -20 };
 /** Deep enough that a host that is busy with other tests does not make an xrun of its own. */
-const STREAM = { format: 'S32_LE', periodFrames: 512, periods: 16 } as const;
+const STREAM = { format: 'S32_LE', periodFrames: 1024, periods: 32 } as const;
 
 type Context = Parameters<typeof claimCard>[0];
 
