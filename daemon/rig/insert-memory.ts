@@ -35,7 +35,7 @@ export class InsertMemory {
     this.#seconds = new Map(
       Object.entries(config.inserts).map(([name, insert]) => {
         const profile = profiles.get(processorsOf(config, name)[0]?.profile ?? '');
-        return [name, Math.max(insert.memorySeconds, profile?.document.memory?.seconds ?? 0)];
+        return [name, Math.max(insert.memorySeconds, rememberedSeconds(profile))];
       }),
     );
   }
@@ -110,4 +110,12 @@ function processorsOf(config: RigConfig, insert: string): { name: string; profil
 /** JSON has no infinity: digital silence is null. */
 function finite(levelDbfs: number): number | null {
   return Number.isFinite(levelDbfs) ? levelDbfs : null;
+}
+
+/** A unit that forgets by a procedure remembers for at least as long as that waits. */
+function rememberedSeconds(profile: Profile | undefined): number {
+  const memory = profile?.memory;
+  if (memory === undefined) return 0;
+  if ('seconds' in memory) return memory.seconds;
+  return memory.procedure.reduce((sum, step) => sum + ('waitSeconds' in step ? step.waitSeconds : 0), 0);
 }

@@ -68,7 +68,7 @@ export class Exchange {
   async set(target: Target): Promise<void> {
     const { parameter, index, w } = target;
     const command = setLine(parameter, index, w);
-    if (parameter.lines.ack === undefined) return await this.#conversation.tell(command);
+    if (parameter.codec.ack === undefined) return await this.#conversation.tell(command);
     const judge: Judge<true> = (line) => {
       const said = parseAck(parameter, line);
       if (said === undefined || (said.index !== null && said.index !== index)) return undefined;
@@ -104,7 +104,7 @@ export class Exchange {
 
   /** Proves that question and answer belong together again. What the answer is does not matter: the setting is sent again anyway. */
   async #query(target: Target): Promise<void> {
-    if (target.parameter.lines.readTx !== undefined) await this.#readOnce(target);
+    if (target.parameter.codec.read !== undefined) await this.#readOnce(target);
     else
       for (const { tx, rx } of this.#profile.identity)
         await this.#conversation.ask(tx, (line) => (rx.test(line) ? { kind: 'answer', value: true } : undefined));

@@ -1,24 +1,23 @@
 /**
- * One parameter of a profile, compiled: its legal values and the four kinds of line that speak of it. The unit formats commands and parses
- * answers; the simulated unit does the reverse with the same templates.
+ * One parameter of a profile, compiled: its legal values, and what it is on the wire.
  */
 import type { SettingValue } from '../../core/contract/primitives.js';
-import { absolute, type Decimal, decimalOf, toNumber } from './decimal.js';
+import type { Codec, DumpPlace, Mirror, Statement } from './codec.js';
+import { compileAscii } from './codec-ascii.js';
+import { type Decimal, decimalOf, toNumber } from './decimal.js';
+import type { FramingKind } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
 import type { Param } from './profile-schema.js';
 import { compileTaper, type Taper } from './taper.js';
-import { compileTemplate, type FieldValues, type Template } from './template.js';
+
+export type { Statement } from './codec.js';
 
 export interface Axis {
   readonly name: string;
   readonly from: number;
   readonly to: number;
-}
-
-/** What a line says: which channel (null: the line does not name it) and which number (null: likewise). */
-export interface Statement {
-  readonly index: number | null;
-  readonly w: Decimal | null;
+  /** Groups of indices that the unit moves together. */
+  readonly link: readonly (readonly number[])[];
 }
 
 export interface Parameter {
@@ -28,58 +27,53 @@ export interface Parameter {
   readonly unit: string | undefined;
   readonly axis: Axis | undefined;
   readonly taper: Taper;
-  readonly verifyBy: 'readback' | 'ack' | 'none';
+  readonly verifyBy: 'readback' | 'dump' | 'ack' | 'none';
   readonly tolWire: Decimal;
+  /** Fixed part of the settling, ms. */
   readonly settleMs: number;
-  readonly hazard: boolean;
-  /** True when the value is gain in the signal path, in dB. */
+  /** Settling computed from the change, ms and ms per unit of the value; beside `settleMs`, the larger counts. */
+  readonly settlePer: { readonly base: number; readonly perUnit: number } | undefined;
+  /** A change goes in steps of at most `maxStep` (unit of the value), one every `everyMs`. */
+  readonly slew: { readonly maxStep: number; readonly everyMs: number } | undefined;
+  readonly hazard: 'level' | 'phantom' | 'erase' | undefined;
+  /** True when the parameter is gain in the signal path. */
   readonly gain: boolean;
+  /** The most gain that it can be, dB; of a gain in dB that is its maximum. */
+  readonly gainAtMostDb: number | undefined;
   /** What a take gets that does not name the setting; undefined: it stays as it is. */
   readonly default: SettingValue | undefined;
-  /** Of a number. */
+  /** Of a number or a route. */
   readonly min: number | undefined;
   readonly max: number | undefined;
-  /** The templates, for checks; use the functions to speak. */
-  readonly lines: {
-    readonly tx: Template;
-    readonly txNeg: Template | undefined;
-    readonly ack: Template | undefined;
-    readonly readTx: Template | undefined;
-    readonly reply: Template | undefined;
-  };
+  /** What has to be set before this can be, as the profile spells it; `companions` of the settings resolves it. */
+  readonly needs: Readonly<Record<string, SettingValue>>;
+  readonly codec: Codec;
+  readonly mirror: Mirror;
+  /** Where it stands in a dump, if it does. */
+  readonly place: DumpPlace | undefined;
+}
+
+/** What the parameters of one profile have in common. */
+export interface ParameterContext {
+  readonly axes: ReadonlyMap<string, Axis>;
+  readonly vars: ReadonlyMap<string, number>;
+  readonly framing: FramingKind;
 }
 
 /** @throws OutboardError profile.invalid */
-export function compileParameter(
-  name: string,
-  param: Param,
-  axes: Readonly<Record<string, { from: number; to: number }>>,
-): Parameter {
+export function compileParameter(name: string, param: Param, context: ParameterContext): Parameter {
   const path = `params.${name}`;
   const axisName = param.axis?.[0];
-  const span = axisName !== undefined && Object.hasOwn(axes, axisName) ? axes[axisName] : undefined;
-  if (axisName !== undefined && span === undefined)
+  const axis = axisName === undefined ? undefined : context.axes.get(axisName);
+  if (axisName !== undefined && axis === undefined)
     throw invalidProfile(`${path}.axis`, `"${axisName}" is not in axes`);
-  const axis = axisName === undefined || span === undefined ? undefined : { name: axisName, ...span };
-  const channel = axis === undefined ? [] : [axis.name];
-  const line = (text: string, fields: string[], key: string, needs: string[]): Template => {
-    const template = compileTemplate(text, fields, `${path}.${key}`);
-    const has = new Set(template.fields.map((f) => f.name));
-    const missing = needs.find((need) => !need.split('|').some((n) => has.has(n)));
-    if (missing !== undefined)
-      throw invalidProfile(
-        `${path}.${key}`,
-        `cannot be reversed: it does not carry {${missing.replace('|', '} or {')}}`,
-      );
-    return template;
-  };
-  const { wire, read, verify } = param;
-  if (verify.by === 'readback' && read === undefined)
-    throw invalidProfile(`${path}.read`, 'verify by readback needs a read command');
-  if (verify.by === 'ack' && wire.ack === undefined)
-    throw invalidProfile(`${path}.wire.ack`, 'verify by ack needs an acknowledgement');
-  const gain = param.kind === 'number' && param.gain === true;
-  if (gain && param.unit !== 'dB') throw invalidProfile(`${path}.gain`, 'a gain has the unit dB');
+  const number = param.kind === 'number' ? param : undefined;
+  const gain = number?.gain;
+  if (gain === true && number?.unit !== 'dB') throw invalidProfile(`${path}.gain`, 'a gain has the unit dB');
+  if (param.slew !== undefined && param.kind !== 'number')
+    throw invalidProfile(`${path}.slew`, 'only a number can go in steps');
+  if (param.settlePer !== undefined && param.kind !== 'number')
+    throw invalidProfile(`${path}.settlePer`, 'only the change of a number can be computed with');
   const taper = compileTaper(param, path);
   const resting = param.default === undefined ? undefined : spelledValue(param.kind, param.default);
   if (resting !== undefined && taper.encode(resting) === undefined)
@@ -87,36 +81,67 @@ export function compileParameter(
       `${path}.default`,
       `${JSON.stringify(param.default)} is not allowed; allowed is ${taper.range}`,
     );
+  const { codec, mirror, place } = compileWire(param, axis, taper, context, path);
+  const { by, tolWire } = param.verify;
+  if (by === 'readback' && codec.read?.kind !== 'ask' && codec.driver === undefined)
+    throw invalidProfile(`${path}.read`, 'verify by readback needs a read command');
+  if (by === 'dump' && codec.read?.kind !== 'dump')
+    throw invalidProfile(`${path}.read`, 'verify by dump needs the dump that it stands in');
+  if (by === 'ack' && codec.ack === undefined && codec.driver === undefined)
+    throw invalidProfile(`${path}.wire.ack`, 'verify by ack needs an acknowledgement');
   const parameter: Parameter = {
     name,
     kind: param.kind,
-    unit: param.kind === 'number' ? param.unit : undefined,
+    unit: number?.unit,
     axis,
     taper,
-    verifyBy: verify.by,
-    tolWire: decimalOf(verify.tolWire ?? 0),
+    verifyBy: by,
+    tolWire: decimalOf(tolWire ?? 0),
     settleMs: param.settleMs ?? 0,
-    hazard: param.hazard !== undefined,
-    gain,
+    settlePer: param.settlePer,
+    slew: param.slew,
+    hazard: param.hazard,
+    gain: gain !== undefined,
+    gainAtMostDb: gain === undefined ? undefined : gain === true ? number?.max : gain.atMostDb,
     default: resting,
-    min: param.kind === 'number' ? param.min : undefined,
-    max: param.kind === 'number' ? param.max : undefined,
-    lines: {
-      tx: line(wire.tx, [...channel, 'w'], 'wire.tx', [...channel, 'w']),
-      txNeg:
-        wire.txNeg === undefined
-          ? undefined
-          : line(wire.txNeg, [...channel, 'w', 'abs'], 'wire.txNeg', [...channel, 'w|abs']),
-      ack:
-        wire.ack === undefined
-          ? undefined
-          : line(wire.ack, [...channel, 'w'], 'wire.ack', verify.by === 'ack' ? ['w'] : []),
-      readTx: read === undefined ? undefined : line(read.tx, channel, 'read.tx', channel),
-      reply: read === undefined ? undefined : line(read.reply, [...channel, 'w'], 'read.reply', ['w']),
-    },
+    min: param.kind === 'number' || param.kind === 'route' ? param.min : undefined,
+    max: param.kind === 'number' || param.kind === 'route' ? param.max : undefined,
+    needs: param.needs ?? {},
+    codec,
+    mirror,
+    place,
   };
   checkReversible(parameter, path);
   return parameter;
+}
+
+interface CompiledWire {
+  codec: Codec;
+  mirror: Mirror;
+  place?: DumpPlace;
+}
+
+function compileWire(
+  { wire, read, verify }: Param,
+  axis: Axis | undefined,
+  taper: Taper,
+  { vars, framing }: ParameterContext,
+  path: string,
+): CompiledWire {
+  if (wire.enc !== 'ascii' || framing !== 'line' || (read !== undefined && !('tx' in read)))
+    throw invalidProfile(`${path}.wire.enc`, `${wire.enc} with the framing ${framing} is not understood yet`);
+  const context = { axis: axis?.name, vars, verifyBy: verify.by, wirePlaces: taper.wirePlaces, path };
+  return compileAscii(wire, read, context);
+}
+
+/** How long a change from one value to another takes to settle, ms; without `from`, the longest that it could. */
+export function settlingMs(parameter: Parameter, from: SettingValue | undefined, to: SettingValue): number {
+  const { settleMs, settlePer, min, max } = parameter;
+  if (settlePer === undefined) return settleMs;
+  const target = Number(to);
+  const start = typeof from === 'number' ? [from] : [min ?? target, max ?? target];
+  const change = Math.max(...start.map((value) => Math.abs(target - value)));
+  return Math.max(settleMs, settlePer.base + settlePer.perUnit * change);
 }
 
 /** A value as a profile spells it: a bool may also be "on" or "off". */
@@ -129,110 +154,64 @@ export function indicesOf({ axis }: Parameter): (number | null)[] {
   return axis === undefined ? [null] : Array.from({ length: axis.to - axis.from + 1 }, (_, i) => axis.from + i);
 }
 
-function fieldValues({ axis }: Parameter, index: number | null, w: Decimal | null): FieldValues {
-  const values = new Map<string, Decimal>();
-  if (w !== null) values.set('w', w).set('abs', absolute(w));
-  // After w: an axis may be called anything.
-  if (axis !== undefined && index !== null) values.set(axis.name, decimalOf(index));
-  return values;
+/** Every message has room for every value, and comes back as what was said. */
+function checkReversible(parameter: Parameter, path: string): void {
+  const { taper, axis, codec, mirror } = parameter;
+  if (codec.driver !== undefined) return;
+  for (const index of axis === undefined ? [null] : [axis.from, axis.to])
+    for (const value of taper.sample(33)) {
+      const w = taper.encode(value) as Decimal;
+      const complain = (key: string, message: string): never => {
+        throw invalidProfile(`${path}.${key}`, `${message} (${String(value)} is w = ${toNumber(w)})`);
+      };
+      let heard: Statement[] = [];
+      try {
+        const memory = { controllers: new Map<number, number>() };
+        for (const frame of codec.set(index, w)) heard = mirror.heard(frame, memory, () => w);
+        checkAnswers(parameter, index, w, complain);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        const at = error.message.startsWith(path) ? error.message.slice(path.length + 1).split(':')[0] : 'wire';
+        complain(at ?? 'wire', error.message.replace(/^[^ ]+: /, ''));
+      }
+      const [back] = heard;
+      if (heard.length !== 1 || back?.w == null || back.index !== index || taper.decode(back.w) !== value)
+        complain('wire', 'the value does not come back from its own command');
+    }
 }
 
-function made(line: string | undefined, parameter: Parameter): string {
-  if (line === undefined) throw new RangeError(`${parameter.name}: the value does not fit its template`);
-  return line;
+function checkAnswers(
+  { codec, mirror, taper }: Parameter,
+  index: number | null,
+  w: Decimal,
+  complain: (key: string, message: string) => never,
+): void {
+  const same = (said: Statement | undefined): boolean =>
+    said !== undefined &&
+    (said.index === null || said.index === index) &&
+    (said.w === null || taper.decode(said.w) === taper.decode(w));
+  if (mirror.ack !== undefined && !same(codec.ack?.(mirror.ack(index, w))))
+    complain('wire.ack', 'the acknowledgement does not come back');
+  if (mirror.reply === undefined || codec.read?.kind !== 'ask') return;
+  if (!same(codec.read.reply(mirror.reply(index, w)))) complain('read.reply', 'the answer does not come back');
+  const asked = mirror.asked?.(codec.read.tx(index));
+  if (asked === undefined || asked.index !== index) complain('read.tx', 'the question does not come back');
 }
 
-/** The command that sets w. The value is legal, so that a template that cannot show it is a fault of ours. */
-export function setLine(parameter: Parameter, index: number | null, w: Decimal): string {
-  const { tx, txNeg } = parameter.lines;
-  return made((w.digits < 0n && txNeg !== undefined ? txNeg : tx).format(fieldValues(parameter, index, w)), parameter);
-}
-
-/** The acknowledgement of `setLine`, or undefined where the unit gives none. */
-export function ackLine(parameter: Parameter, index: number | null, w: Decimal): string | undefined {
-  const { ack } = parameter.lines;
-  return ack === undefined ? undefined : made(ack.format(fieldValues(parameter, index, w)), parameter);
+/** The command that sets w, as it stands in messages for people. */
+export function setLine({ codec }: Parameter, index: number | null, w: Decimal): string {
+  return codec.set(index, w).join('');
 }
 
 /** The question for the present value, or undefined where the unit has none. */
-export function readLine(parameter: Parameter, index: number | null): string | undefined {
-  const { readTx } = parameter.lines;
-  return readTx === undefined ? undefined : made(readTx.format(fieldValues(parameter, index, null)), parameter);
+export function readLine({ codec }: Parameter, index: number | null): string | undefined {
+  return codec.read?.kind === 'ask' ? codec.read.tx(index) : undefined;
 }
 
-/** The answer to `readLine`, or undefined where the unit has none. */
-export function replyLine(parameter: Parameter, index: number | null, w: Decimal): string | undefined {
-  const { reply } = parameter.lines;
-  return reply === undefined ? undefined : made(reply.format(fieldValues(parameter, index, w)), parameter);
+export function parseAck({ codec }: Parameter, line: string): Statement | undefined {
+  return codec.ack?.(line);
 }
 
-function statement({ axis }: Parameter, values: Map<string, Decimal> | undefined): Statement | undefined {
-  if (values === undefined) return undefined;
-  const index = axis === undefined ? undefined : values.get(axis.name);
-  return { index: index === undefined ? null : toNumber(index), w: values.get('w') ?? null };
-}
-
-export function parseSet(parameter: Parameter, line: string): Statement | undefined {
-  const { tx, txNeg } = parameter.lines;
-  const negative = txNeg?.parse(line);
-  if (negative !== undefined) {
-    const magnitude = negative.get('w') ?? negative.get('abs');
-    const w = magnitude === undefined ? undefined : negate(absolute(magnitude));
-    const said = statement(parameter, negative);
-    return said === undefined || w === undefined ? undefined : { ...said, w };
-  }
-  const said = statement(parameter, tx.parse(line));
-  // With a command of its own for values below 0, the other one does not carry them.
-  return said !== undefined && txNeg !== undefined && said.w !== null && said.w.digits < 0n ? undefined : said;
-}
-
-function negate(d: Decimal): Decimal {
-  return { digits: -d.digits, places: d.places };
-}
-
-export function parseAck(parameter: Parameter, line: string): Statement | undefined {
-  return statement(parameter, parameter.lines.ack?.parse(line));
-}
-
-export function parseRead(parameter: Parameter, line: string): Statement | undefined {
-  return statement(parameter, parameter.lines.readTx?.parse(line));
-}
-
-export function parseReply(parameter: Parameter, line: string): Statement | undefined {
-  return statement(parameter, parameter.lines.reply?.parse(line));
-}
-
-/** Every line has room for every value, and comes back as what was said. */
-function checkReversible(parameter: Parameter, path: string): void {
-  const { taper, axis, lines } = parameter;
-  const templates = {
-    'wire.tx': lines.tx,
-    'wire.txNeg': lines.txNeg,
-    'wire.ack': lines.ack,
-    'read.reply': lines.reply,
-  };
-  for (const [key, template] of Object.entries(templates))
-    for (const field of template?.fields ?? [])
-      if (field.name !== axis?.name && field.places < taper.wirePlaces)
-        throw invalidProfile(
-          `${path}.${key}`,
-          `{${field.name}} shows ${field.places} places, the wire needs ${taper.wirePlaces}`,
-        );
-  const indices = axis === undefined ? [null] : [axis.from, axis.to];
-  for (const index of indices)
-    for (const value of taper.sample(33)) {
-      const w = taper.encode(value) as Decimal;
-      const values = fieldValues(parameter, index, w);
-      const negative = w.digits < 0n && lines.txNeg !== undefined;
-      const used = { ...templates, [negative ? 'wire.tx' : 'wire.txNeg']: undefined };
-      for (const [key, template] of Object.entries(used))
-        if (template !== undefined && template.format(values) === undefined)
-          throw invalidProfile(
-            `${path}.${key}`,
-            `"${template.text}" has no room for ${value} (w = ${toNumber(w)}${index === null ? '' : `, ${axis?.name} = ${index}`})`,
-          );
-      const back = parseSet(parameter, setLine(parameter, index, w));
-      if (back?.w == null || back.index !== index || taper.decode(back.w) !== value)
-        throw invalidProfile(`${path}.wire`, `${value} does not come back from "${setLine(parameter, index, w)}"`);
-    }
+export function parseReply({ codec }: Parameter, line: string): Statement | undefined {
+  return codec.read?.kind === 'ask' ? codec.read.reply(line) : undefined;
 }

@@ -8,4 +8,6 @@ export interface PathModifier {
   muted: boolean;
   /** Delay added to the insert's own, seconds. */
   delaySeconds: number;
+  /** Of a matrix: which input each output hears; an output that is not named hears none. */
+  routes?: ReadonlyMap<number, number>;
 }

@@ -2,68 +2,139 @@
 import type { SettingValue } from '../../core/contract/primitives.js';
 import type { Decimal } from './decimal.js';
 import { invalidProfile } from './invalid.js';
-import { ackLine, indicesOf, type Parameter, parseRead, parseSet, readLine, setLine } from './parameter.js';
-import type { Profile } from './profile.js';
-import { profileState, settingKey } from './settings.js';
+import { messageFrame, shownFrame } from './frame-text.js';
+import { indicesOf, type Parameter } from './parameter.js';
+import type { Profile, SessionStep } from './profile.js';
+import type { Message } from './schema-basics.js';
+import { companions, profileState, settingKey } from './settings.js';
 
-/** Which commands a line could be. */
-function readings({ params, identity }: Profile, line: string): string[] {
-  const found = identity.flatMap(({ tx }, i) => (tx === line ? [`identity.steps.${i}`] : []));
-  for (const parameter of params.values()) {
-    if (parseSet(parameter, line) !== undefined) found.push(`params.${parameter.name}.wire`);
-    if (parseRead(parameter, line) !== undefined) found.push(`params.${parameter.name}.read`);
+/** Which commands a frame could be. */
+function readings({ params, identity }: Profile, frame: string): string[] {
+  const found = identity.flatMap(({ tx }, i) => (tx === frame ? [`identity.steps.${i}`] : []));
+  for (const { name, mirror, taper } of params.values()) {
+    const memory = { controllers: new Map<number, number>() };
+    const present = (): Decimal => taper.encode(taper.sample(2)[0] as SettingValue) as Decimal;
+    if (mirror.heard(frame, memory, present).length > 0) found.push(`params.${name}.wire`);
+    if (mirror.asked?.(frame) !== undefined) found.push(`params.${name}.read`);
   }
   return found;
 }
 
-function* sampleLines({ params, identity }: Profile): Generator<string> {
+function* sampleFrames({ params, identity }: Profile): Generator<string> {
   for (const { tx } of identity) yield tx;
-  for (const parameter of params.values()) {
-    const { axis, taper } = parameter;
+  for (const { axis, taper, codec } of params.values()) {
+    if (codec.driver !== undefined || codec.rewrites !== undefined) continue;
     for (const index of axis === undefined ? [null] : [axis.from, axis.to]) {
-      for (const value of taper.sample(9)) yield setLine(parameter, index, taper.encode(value) as Decimal);
-      const question = readLine(parameter, index);
-      if (question !== undefined) yield question;
+      for (const value of taper.sample(9)) yield* codec.set(index, taper.encode(value) as Decimal);
+      if (codec.read?.kind === 'ask') yield codec.read.tx(index);
     }
   }
 }
 
 /** Every command means one thing, fits the framing, and ends by itself where nothing ends it. */
 export function checkCommands(profile: Profile): void {
-  const { txEnd, rxEnd } = profile.framing;
-  for (const line of sampleLines(profile)) {
-    const found = readings(profile, line);
-    if (found.length > 1) throw invalidProfile(found[1] as string, `"${line}" could also be ${found[0]}`);
-    if (txEnd !== '' && line.includes(txEnd))
-      throw invalidProfile(found[0] ?? 'identity', `"${line}" holds the end of a line`);
+  checkClaims(profile);
+  const { txEnd, rxEnd, kind } = profile.framing;
+  for (const frame of sampleFrames(profile)) {
+    const found = readings(profile, frame);
+    const shown = shownFrame(kind, frame);
+    if (found.length > 1) throw invalidProfile(found[1] as string, `"${shown}" could also be ${found[0]}`);
+    if (kind !== 'line') continue;
+    if (txEnd !== '' && frame.includes(txEnd))
+      throw invalidProfile(found[0] ?? 'identity', `"${shown}" holds the end of a line`);
     // Without a terminator a unit acts as soon as it has read a whole command.
-    for (let i = 1; txEnd === '' && i < line.length; i++) {
-      const early = readings(profile, line.slice(0, i))[0];
+    for (let i = 1; txEnd === '' && i < frame.length; i++) {
+      const early = readings(profile, frame.slice(0, i))[0];
       if (early !== undefined)
-        throw invalidProfile(early, `"${line}" begins with a whole command, "${line.slice(0, i)}"`);
+        throw invalidProfile(early, `"${shown}" begins with a whole command, "${frame.slice(0, i)}"`);
     }
   }
-  for (const { name, lines } of profile.params.values()) {
-    if (lines.ack?.text.includes(rxEnd)) throw invalidProfile(`params.${name}.wire.ack`, 'holds the end of a line');
-    if (lines.reply?.text.includes(rxEnd)) throw invalidProfile(`params.${name}.read.reply`, 'holds the end of a line');
+  if (kind !== 'line') return;
+  for (const { name, mirror, taper, axis } of profile.params.values()) {
+    const w = taper.encode(taper.sample(2)[0] as SettingValue) as Decimal;
+    const index = axis?.from ?? null;
+    if (mirror.ack?.(index, w).includes(rxEnd))
+      throw invalidProfile(`params.${name}.wire.ack`, 'holds the end of a line');
+    if (mirror.reply?.(index, w).includes(rxEnd))
+      throw invalidProfile(`params.${name}.read.reply`, 'holds the end of a line');
   }
 }
 
-/** Each vector names one setting and the exact lines for it. */
+/** No controller, no bit of a dump belongs to two settings. */
+function checkClaims({ params }: Profile): void {
+  const owners = new Map<string, string>();
+  for (const parameter of params.values())
+    for (const index of indicesOf(parameter))
+      for (const claim of parameter.mirror.claims(index)) {
+        const key = settingKey(parameter, index);
+        const other = owners.get(claim);
+        if (other !== undefined)
+          throw invalidProfile(`params.${parameter.name}.wire`, `${key} and ${other} overlap on the wire: ${claim}`);
+        owners.set(claim, key);
+      }
+}
+
+/** What parameters need and interlocks demand exists, is legal, and does not chase its own tail. */
+export function checkStates({ params, interlocks }: Profile): void {
+  for (const parameter of params.values()) {
+    const path = `params.${parameter.name}.needs`;
+    for (const index of indicesOf(parameter))
+      for (const need of companions(params, parameter.needs, { parameter, index }, path)) {
+        if (need.parameter === parameter) throw invalidProfile(path, 'a parameter cannot need itself');
+        if (Object.keys(need.parameter.needs).length > 0)
+          throw invalidProfile(path, `${need.parameter.name} needs something itself; needs go one step only`);
+      }
+  }
+  interlocks.forEach(({ changing, before }, i) => {
+    const path = `interlocks.${i}`;
+    for (const name of changing) {
+      const parameter = params.get(name);
+      if (parameter === undefined) throw invalidProfile(`${path}.changing`, `"${name}" is not a parameter`);
+      const companionsOfFirst = companions(
+        params,
+        before,
+        { parameter, index: indicesOf(parameter)[0] ?? null },
+        `${path}.before`,
+      );
+      const own = companionsOfFirst.find((companion) => changing.has(companion.parameter.name));
+      if (own !== undefined) throw invalidProfile(`${path}.before`, `${own.parameter.name} is itself among changing`);
+    }
+  });
+}
+
+/** Each vector names one setting and the exact bytes for it. */
 export function checkVectors(profile: Profile): void {
+  const { kind } = profile.framing;
   profile.document.vectors.forEach((vector, i) => {
     const path = `vectors.${i}`;
     const state = [...profileState(profile.params, vector.set, `${path}.set`)];
     const [key, value] = state[0] ?? ['', 0];
     if (state.length !== 1) throw invalidProfile(`${path}.set`, 'a vector sets exactly one setting');
     const { parameter, index } = named(profile, key);
+    const { codec, mirror } = parameter;
+    // What a code driver says is checked where the driver is.
+    if (codec.driver !== undefined) return;
     const w = parameter.taper.encode(value) as Decimal;
-    const tx = setLine(parameter, index, w);
-    if (tx !== vector.tx) throw invalidProfile(`${path}.tx`, `"${vector.tx}" does not match: the command is "${tx}"`);
-    const ack = ackLine(parameter, index, w);
-    if (vector.rx !== undefined && vector.rx !== ack)
-      throw invalidProfile(`${path}.rx`, `"${vector.rx}" does not match: the acknowledgement is "${ack ?? 'none'}"`);
+    const dump = vector.dump === undefined ? undefined : frameAt(profile, vector.dump, `${path}.dump`);
+    if (codec.rewrites !== undefined && dump === undefined)
+      throw invalidProfile(`${path}.dump`, `${key} changes bits of a dump: the vector has to say which dump was read`);
+    const tx = codec.set(index, w, dump).join('');
+    if (tx !== frameAt(profile, vector.tx, `${path}.tx`))
+      throw invalidProfile(`${path}.tx`, `does not match: the command is "${shownFrame(kind, tx)}"`);
+    if (vector.rx === undefined) return;
+    const ack = mirror.ack?.(index, w);
+    if (ack !== frameAt(profile, vector.rx, `${path}.rx`))
+      throw invalidProfile(
+        `${path}.rx`,
+        `does not match: the acknowledgement is "${ack === undefined ? 'none' : shownFrame(kind, ack)}"`,
+      );
   });
+}
+
+function frameAt({ framing }: Profile, message: Message, path: string): string {
+  const frame = messageFrame(framing.kind, message);
+  if (frame === undefined) throw invalidProfile(path, 'has to be bytes in hex, such as F0 7E 7F 06 01 F7');
+  return frame;
 }
 
 function named(profile: Profile, key: string): { parameter: Parameter; index: number | null } {
@@ -81,29 +152,68 @@ export function checkSim(profile: Profile): void {
   if (sim.identity.length !== profile.identity.length)
     throw invalidProfile('sim.identity', `has to answer the ${profile.identity.length} steps of identity`);
   profile.identity.forEach(({ rx, must }, i) => {
-    const groups = rx.exec(sim.identity[i] as string)?.groups;
+    const frame = frameAt(profile, sim.identity[i] as Message, `sim.identity.${i}`);
+    const groups = rx.exec(frame)?.groups;
     const wrong = Object.entries(must).find(([name, value]) => groups?.[name] !== value);
-    if (!rx.test(sim.identity[i] as string) || wrong !== undefined)
-      throw invalidProfile(`sim.identity.${i}`, `"${sim.identity[i]}" is not what the identity step wants`);
+    if (!rx.test(frame) || wrong !== undefined)
+      throw invalidProfile(
+        `sim.identity.${i}`,
+        `"${shownFrame(profile.framing.kind, frame)}" is not what the identity step wants`,
+      );
   });
-  for (const [as, line] of Object.entries(sim.errors))
-    if (profile.errors.find(({ rx }) => rx.test(line))?.as !== as)
-      throw invalidProfile(`sim.errors.${as}`, `"${line}" is not taken for that error`);
-  const { banner } = sim;
-  if (banner !== undefined && profile.unsolicited.find(({ rx }) => rx.test(banner))?.means !== 'reboot')
-    throw invalidProfile('sim.banner', `"${banner}" is not taken for a reboot`);
+  checkSimSession(profile);
+  for (const [as, message] of Object.entries(sim.errors)) {
+    const frame = frameAt(profile, message, `sim.errors.${as}`);
+    if (profile.errors.find(({ rx }) => rx.test(frame))?.as !== as)
+      throw invalidProfile(`sim.errors.${as}`, 'is not taken for that error');
+  }
+  if (sim.banner !== undefined) {
+    const banner = frameAt(profile, sim.banner, 'sim.banner');
+    if (profile.unsolicited.find(({ rx }) => rx.test(banner))?.means !== 'reboot')
+      throw invalidProfile('sim.banner', 'is not taken for a reboot');
+  }
   for (const [key, drive] of Object.entries(sim.drives ?? {})) {
     const path = `sim.drives.${key}`;
     const target = typeof drive === 'string' ? drive : drive.to;
+    if (target === 'routes') {
+      if (profile.params.get(key)?.kind !== 'route')
+        throw invalidProfile(path, 'only a parameter of kind route, by its bare name');
+      continue;
+    }
     const parameter = profile.params.get(key.split('@')[0] as string);
     if (parameter === undefined || !indicesOf(parameter).some((i) => settingKey(parameter, i) === key))
       throw invalidProfile(path, 'there is no such setting');
-    if ((target === 'muted') !== (parameter.kind === 'bool') || parameter.kind === 'enum')
+    if ((target === 'muted') !== (parameter.kind === 'bool') || !['bool', 'number'].includes(parameter.kind))
       throw invalidProfile(path, `a parameter of kind ${parameter.kind} cannot drive ${target}`);
     if (target === 'delaySeconds') {
       const scale = typeof drive === 'string' ? 1 : drive.scale;
       const ends = parameter.taper.sample(2) as SettingValue[];
       if (ends.some((value) => (value as number) * scale < 0)) throw invalidProfile(path, 'a delay cannot be negative');
     }
+  }
+}
+
+/** The simulated unit answers every step of the session that wants an answer. */
+function checkSimSession(profile: Profile): void {
+  const { sim } = profile.document;
+  const { begin, end, keepAlive } = profile.session;
+  const answers: [string, readonly SessionStep[], readonly Message[]][] = [
+    ['begin', begin, sim.session?.begin ?? []],
+    ['end', end, sim.session?.end ?? []],
+    [
+      'keepAlive',
+      keepAlive === undefined ? [] : [keepAlive],
+      sim.session?.keepAlive === undefined ? [] : [sim.session.keepAlive],
+    ],
+  ];
+  for (const [name, steps, said] of answers) {
+    const asking = steps.filter(({ rx }) => rx !== undefined);
+    if (asking.length !== said.length)
+      throw invalidProfile(`sim.session.${name}`, `has to answer ${asking.length} steps and answers ${said.length}`);
+    asking.forEach(({ rx }, i) => {
+      const path = `sim.session.${name}${name === 'keepAlive' ? '' : `.${i}`}`;
+      if (!rx?.test(frameAt(profile, said[i] as Message, path)))
+        throw invalidProfile(path, 'is not what the step wants');
+    });
   }
 }

@@ -1,26 +1,19 @@
 /**
- * The profile file, format `outboard.profile/1`: what a model of processor understands, as data. This reads line-based ASCII units;
- * the keys that it has mean what they mean in the whole format, and a key that it does not know is refused, never ignored.
+ * The profile file, format `outboard.profile/1`: what a model of processor understands, as data. A key that it does not know is refused,
+ * never ignored.
  */
 import { z } from 'zod';
-
-const NAME = /^[A-Za-z][A-Za-z0-9]{0,31}$/;
-/** `name`, `name@axis=n`; in `safe.state` a bare name of a parameter with an axis means every index. */
-const SettingKey = z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,31}(@[a-z]{1,16}=[1-9]\d{0,3})?$/);
-const SettingState = z.record(SettingKey, z.union([z.number(), z.boolean(), z.string()]));
-const ParamName = z.string().regex(NAME);
-const AxisName = z.string().regex(/^[a-z]{1,16}$/);
-const Latin1 = z.string().refine((text) => !/[^\0-\xff]/.test(text), 'only latin1 characters');
-const Milliseconds = z.number().min(0).max(600_000);
-/** JavaScript regular expression, `u` flag. */
-const Pattern = z.string().refine((text) => {
-  try {
-    new RegExp(text, 'u');
-    return true;
-  } catch {
-    return false;
-  }
-}, 'not a regular expression');
+import {
+  FieldName,
+  Latin1,
+  Message,
+  Milliseconds,
+  ParamName,
+  Pattern,
+  SettingKey,
+  SettingState,
+} from './schema-basics.js';
+import { Dump, Read, Taper, Wire } from './wire-schema.js';
 
 export const Transport = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('virtual') }).meta({ description: 'a unit that exists only as its simulation' }),
@@ -29,78 +22,106 @@ export const Transport = z.discriminatedUnion('kind', [
     baud: z.int().min(50).max(4_000_000),
     format: z.string().regex(/^[78][NEO][12]$/),
     flow: z.enum(['none', 'xonxoff', 'rtscts']),
+    bootMs: Milliseconds.optional().meta({
+      description: 'a unit that restarts when its port is opened; 0 when absent',
+    }),
   }),
+  z.strictObject({ kind: z.literal('midi'), link: z.enum(['din', 'usb']) }),
 ]);
+export type Transport = z.infer<typeof Transport>;
 
-export const Framing = z.strictObject({
-  kind: z.literal('line'),
-  txEnd: Latin1.max(4).meta({ description: 'sent after every command; empty where a command ends by itself' }),
-  rxEnd: Latin1.min(1).max(4),
-  rxMax: z.int().min(8).max(4096).meta({ description: 'longest line in bytes, without its end' }),
-  rxGapMs: Milliseconds.min(1)
-    .optional()
-    .meta({ description: 'a line that pauses for longer is dropped; 100 when absent' }),
-  encoding: z.literal('latin1'),
-  echo: z.literal('none'),
-});
+export const Framing = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('line'),
+    txEnd: Latin1.max(4).meta({ description: 'sent after every command; empty where a command ends by itself' }),
+    rxEnd: Latin1.min(1).max(4),
+    rxMax: z.int().min(8).max(4096).meta({ description: 'longest line in bytes, without its end' }),
+    rxGapMs: Milliseconds.min(1)
+      .optional()
+      .meta({ description: 'a line that pauses for longer is dropped; 100 when absent' }),
+    encoding: z.literal('latin1'),
+    echo: z
+      .enum(['none', 'command'])
+      .meta({ description: 'command: the unit repeats every command before it answers' }),
+  }),
+  z.strictObject({
+    kind: z.literal('midi'),
+    sysexMax: z
+      .int()
+      .min(8)
+      .max(65_536)
+      .optional()
+      .meta({ description: 'longest system exclusive, bytes; 1024 when absent' }),
+    rxGapMs: Milliseconds.min(1)
+      .optional()
+      .meta({ description: 'a message that pauses for longer is dropped; 250 when absent' }),
+  }),
+  z.strictObject({ kind: z.literal('driver') }).meta({ description: 'the code driver knows where a message ends' }),
+]);
+export type Framing = z.infer<typeof Framing>;
 
 export const Pacing = z.strictObject({
   gapMs: Milliseconds.meta({ description: 'least pause between the last byte of one exchange and the next command' }),
   replyMs: Milliseconds.min(1).meta({ description: 'time-out of an acknowledgement or a reply' }),
   quietMs: Milliseconds.min(1).optional().meta({ description: 'silence that proves the wire drained; 50 when absent' }),
+  bytesPerSec: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .optional()
+    .meta({ description: 'what the unit takes, where the wire does not brake; for MIDI 3125 when absent' }),
   maxInFlight: z.literal(1),
   retries: z.int().min(0).max(10),
 });
 
 export const Identity = z.strictObject({
   strength: z.enum(['unit', 'model', 'family', 'none']),
+  operatorConfirm: z
+    .boolean()
+    .optional()
+    .meta({ description: 'the answer does not prove the model: a person has to look at the front panel' }),
   steps: z.array(
     z.strictObject({
-      tx: Latin1.min(1),
-      rx: Pattern.meta({ description: 'of the whole line' }),
-      must: z.record(z.string(), z.string()).meta({ description: 'named groups of rx and what they must be' }),
+      tx: Message,
+      rx: Pattern.meta({ description: 'of the whole answer' }),
+      must: z
+        .record(z.string(), z.string())
+        .optional()
+        .meta({ description: 'named groups of rx and what they must be' }),
     }),
   ),
+});
+
+const SessionStep = z.strictObject({
+  tx: Message,
+  rx: Pattern.optional().meta({ description: 'of the whole answer' }),
+});
+
+export const Session = z.strictObject({
+  begin: z.array(SessionStep).optional().meta({ description: 'after the identity, before anything is set' }),
+  end: z.array(SessionStep).optional().meta({ description: 'before the port is closed' }),
+  keepAlive: z.strictObject({ ...SessionStep.shape, everyMs: Milliseconds.min(100) }).optional(),
+});
+
+export const Evidence = z.strictObject({
+  mark: z.enum(['documented', 'inferred', 'unproven']).meta({
+    description:
+      "documented: in the maker's manual; inferred: from a relative or a habit; unproven: nobody has tried it",
+  }),
+  says: z.string().min(8).max(600),
 });
 
 export const ErrorMeaning = z.enum(['busy', 'bad-value', 'unsupported']);
 export type ErrorMeaning = z.infer<typeof ErrorMeaning>;
 
-const Taper = z.discriminatedUnion('t', [
-  z.strictObject({
-    t: z.literal('linear'),
-    scale: z.number().optional().meta({ description: 'w = value x scale + offset; 1 when absent' }),
-    offset: z.number().optional().meta({ description: '0 when absent' }),
-  }),
-  z.strictObject({
-    t: z.literal('table'),
-    interp: z.enum(['linear', 'none']),
-    points: z
-      .array(z.tuple([z.int(), z.number()]))
-      .min(2)
-      .meta({ description: '[w, value], w rising' }),
-  }),
-  z.strictObject({
-    t: z.literal('log'),
-    wire: z.tuple([z.int(), z.int()]).meta({ description: 'w at min and w at max' }),
-  }),
-  z.strictObject({ t: z.literal('enum'), map: z.record(z.string().max(64), z.int()) }),
-]);
-export type Taper = z.infer<typeof Taper>;
-
 const common = {
-  axis: z.array(AxisName).length(1).optional(),
+  axis: z.array(FieldName).length(1).optional(),
   taper: Taper,
-  wire: z.strictObject({
-    enc: z.literal('ascii'),
-    tx: z.string(),
-    txNeg: z.string().optional().meta({ description: 'for w below 0, where the unit has another command for it' }),
-    ack: z.string().optional(),
-  }),
-  read: z.strictObject({ tx: z.string(), reply: z.string() }).optional(),
+  wire: Wire,
+  read: Read.optional(),
   verify: z.strictObject({
-    by: z.enum(['readback', 'ack', 'none']).meta({
-      description: 'only readback verifies; ack demands the echo of the value but the result stays unverified',
+    by: z.enum(['readback', 'dump', 'ack', 'none']).meta({
+      description: 'only readback and dump verify; ack demands the echo of the value but the result stays unverified',
     }),
     tolWire: z.number().min(0).optional().meta({ description: 'allowed difference in units of w; 0 when absent' }),
   }),
@@ -108,8 +129,23 @@ const common = {
     .union([z.number(), z.boolean(), z.string()])
     .optional()
     .meta({ description: 'what a take gets that does not name the setting; when absent it stays as it is' }),
+  needs: SettingState.optional().meta({
+    description: 'what has to be set before this can be; same index where both have the axis',
+  }),
+  slew: z
+    .strictObject({ maxStep: z.number().positive(), everyMs: Milliseconds })
+    .optional()
+    .meta({ description: 'a change goes in steps of at most maxStep, in the unit of the value' }),
   settleMs: Milliseconds.optional().meta({ description: '0 when absent' }),
-  hazard: z.enum(['level']).optional().meta({ description: 'can hurt equipment or ears: needs a safe value' }),
+  settlePer: z
+    .strictObject({ base: Milliseconds, perUnit: z.number().min(0) })
+    .optional()
+    .meta({ description: 'settling computed from the change: base + perUnit x difference, ms' }),
+  hazard: z
+    .enum(['level', 'phantom', 'erase'])
+    .optional()
+    .meta({ description: 'can hurt equipment, ears or a recording: needs a safe value' }),
+  evidence: Evidence.optional().meta({ description: "where it differs from the profile's" }),
 };
 
 export const Param = z.discriminatedUnion('kind', [
@@ -123,29 +159,51 @@ export const Param = z.discriminatedUnion('kind', [
       .positive()
       .optional()
       .meta({ description: 'may be absent for a table: its positions are the grid' }),
-    gain: z.literal(true).optional().meta({
-      description: 'the value, in dB, is gain in the signal path: it counts against isolation. Needs unit dB',
-    }),
+    gain: z
+      .union([z.literal(true), z.strictObject({ atMostDb: z.number() })])
+      .optional()
+      .meta({
+        description:
+          'counts against isolation: true, the value, in dB, is gain in the signal path; atMostDb, it is gain of an unknown law',
+      }),
     ...common,
   }),
   z.strictObject({ kind: z.literal('bool'), ...common }),
   z.strictObject({ kind: z.literal('enum'), ...common }),
+  z
+    .strictObject({ kind: z.literal('route'), min: z.literal(0), max: z.int().min(1).max(9999), ...common })
+    .meta({ description: 'which input an output hears; 0 is none. Never a setting of a job: the rig sets it' }),
 ]);
 export type Param = z.infer<typeof Param>;
 
-export const DriveTarget = z.enum(['gainDb', 'muted', 'delaySeconds']);
+export const DriveTarget = z.enum(['gainDb', 'muted', 'delaySeconds', 'routes']);
 export type DriveTarget = z.infer<typeof DriveTarget>;
 
 export const Sim = z.strictObject({
   bootMs: Milliseconds.optional().meta({ description: 'silence after a power-up; 0 when absent' }),
-  banner: Latin1.optional().meta({ description: 'said at power-up' }),
+  banner: Message.optional().meta({ description: 'said at power-up' }),
   replyMs: z.tuple([Milliseconds, Milliseconds]).meta({ description: 'shortest and longest time to an answer' }),
-  identity: z.array(Latin1).meta({ description: 'the answer to each identity step' }),
-  errors: z.partialRecord(ErrorMeaning, Latin1).meta({ description: 'the line that says each kind of error' }),
+  identity: z.array(Message).meta({ description: 'the answer to each identity step' }),
+  session: z
+    .strictObject({
+      begin: z.array(Message).optional(),
+      end: z.array(Message).optional(),
+      keepAlive: Message.optional(),
+    })
+    .optional()
+    .meta({ description: 'the answers to the steps of session that want one, in their order' }),
+  errors: z.partialRecord(ErrorMeaning, Message).meta({ description: 'the message that says each kind of error' }),
+  faults: z
+    .array(z.string())
+    .optional()
+    .meta({ description: 'what this model is known to do wrong; for those who write tests' }),
   drives: z
     .record(SettingKey, z.union([DriveTarget, z.strictObject({ to: DriveTarget, scale: z.number() })]))
     .optional()
-    .meta({ description: 'which part of the simulated analog path a setting moves; gains and delays add up' }),
+    .meta({
+      description:
+        'which part of the simulated analog path a setting moves; gains and delays add up; a bare name of a route with an axis moves routes',
+    }),
 });
 
 export const ProfileDocument = z.strictObject({
@@ -153,16 +211,50 @@ export const ProfileDocument = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
   version: z.string().regex(/^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$/),
   sources: z.array(z.strictObject({ kind: z.string(), ref: z.string() })).optional(),
+  evidence: Evidence.optional().meta({ description: 'how sure this profile is, as a whole' }),
   device: z.strictObject({ make: z.string(), model: z.string(), class: z.array(z.string()).min(1) }),
   transport: Transport,
   framing: Framing,
   pacing: Pacing,
+  driver: z.enum(['sony9pin', 'sixtyfour']).optional().meta({ description: 'the code that speaks for this profile' }),
+  vars: z
+    .record(
+      FieldName,
+      z.strictObject({ type: z.literal('int'), min: z.int().min(0), max: z.int().max(65_535), default: z.int() }),
+    )
+    .optional()
+    .meta({ description: 'what differs between two units of this model, such as a MIDI channel; rig.yaml sets it' }),
   identity: Identity,
-  errors: z.array(z.strictObject({ rx: Pattern, as: ErrorMeaning })),
-  unsolicited: z.array(z.strictObject({ rx: Pattern, means: z.enum(['reboot', 'local-change']) })),
-  axes: z.record(AxisName, z.strictObject({ from: z.int().min(1), to: z.int().min(1).max(9999) })).optional(),
+  session: Session.optional(),
+  errors: z.array(z.strictObject({ rx: Pattern, as: ErrorMeaning })).default([]),
+  unsolicited: z.array(z.strictObject({ rx: Pattern, means: z.enum(['reboot', 'local-change']) })).default([]),
+  axes: z
+    .record(
+      FieldName,
+      z.strictObject({
+        from: z.int().min(1),
+        to: z.int().min(1).max(9999),
+        link: z
+          .array(z.array(z.int().min(1)).min(2))
+          .optional()
+          .meta({ description: 'indices that the unit moves together: a take sets all of a group, to the same value' }),
+      }),
+    )
+    .optional(),
+  dumps: z.record(FieldName, Dump).optional(),
   params: z.record(ParamName, Param),
   order: z.array(z.union([ParamName, z.literal('*')])).meta({ description: '* is every parameter not named' }),
+  interlocks: z
+    .array(
+      z.strictObject({
+        changing: z.array(ParamName).min(1),
+        before: SettingState.meta({ description: 'same index where both have the axis' }),
+        beforeSettleMs: Milliseconds,
+        after: z.literal('restore'),
+      }),
+    )
+    .optional()
+    .meta({ description: 'what is set, and left to settle, while others change' }),
   safe: z.strictObject({
     state: SettingState,
     order: z.array(ParamName).optional().meta({ description: 'those first; then the profile order' }),
@@ -170,13 +262,31 @@ export const ProfileDocument = z.strictObject({
     onLinkLoss: z.literal('operator'),
   }),
   memory: z
-    .strictObject({ seconds: z.number().positive().max(600) })
+    .union([
+      z.strictObject({ seconds: z.number().positive().max(600) }),
+      z.strictObject({
+        procedure: z
+          .array(
+            z.union([
+              z.strictObject({ set: SettingState }),
+              z.strictObject({ waitSeconds: z.number().positive().max(7200) }),
+            ]),
+          )
+          .min(1),
+      }),
+    ])
     .optional()
-    .meta({ description: 'how long the unit remembers what it was sent; played out before another tenant' }),
+    .meta({
+      description:
+        'how long the unit remembers what it was sent, or how it is made to forget; before another tenant comes',
+    }),
   sim: Sim,
   vectors: z
-    .array(z.strictObject({ set: SettingState, tx: z.string(), rx: z.string().optional() }))
+    .array(z.strictObject({ set: SettingState, tx: Message, rx: Message.optional(), dump: Message.optional() }))
     .min(1)
-    .meta({ description: 'one setting, the exact command and the exact acknowledgement' }),
+    .meta({
+      description:
+        'one setting, the exact bytes for it and the exact acknowledgement; dump: what is read first, for enc bits',
+    }),
 });
 export type ProfileDocument = z.infer<typeof ProfileDocument>;

@@ -8,18 +8,63 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LineCounter, parseDocument } from 'yaml';
 import { canonicalBytes } from '../../core/canonical.js';
-import type { Settings } from '../../core/contract/primitives.js';
+import type { Settings, SettingValue } from '../../core/contract/primitives.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
+import type { DumpCodec } from './codec.js';
+import { type FramePattern, type FramingKind, framePattern, messageFrame } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
-import { compileParameter, indicesOf, type Parameter } from './parameter.js';
-import { checkCommands, checkSim, checkVectors } from './profile-checks.js';
+import { type Axis, compileParameter, indicesOf, type Parameter } from './parameter.js';
+import { checkCommands, checkSim, checkStates, checkVectors } from './profile-checks.js';
 import { type ErrorMeaning, ProfileDocument } from './profile-schema.js';
-import { fullLine, profileState, settingKey } from './settings.js';
+import type { Message } from './schema-basics.js';
+import { profileState, settingKey } from './settings.js';
 
 export interface IdentityStep {
   readonly tx: string;
-  readonly rx: RegExp;
+  /** Of the whole answer. */
+  readonly rx: FramePattern;
   readonly must: Readonly<Record<string, string>>;
+}
+
+/** Something that is said to the unit beside its settings; without `rx` there is no answer. */
+export interface SessionStep {
+  readonly tx: string;
+  readonly rx: FramePattern | undefined;
+}
+
+export interface Session {
+  /** After the identity, before anything is set. */
+  readonly begin: readonly SessionStep[];
+  /** Before the port is closed. */
+  readonly end: readonly SessionStep[];
+  readonly keepAlive: (SessionStep & { readonly everyMs: number }) | undefined;
+}
+
+/** While one of `changing` changes, `before` is set and has settled; afterwards what was before is set again. */
+export interface Interlock {
+  readonly changing: ReadonlySet<string>;
+  /** As the profile spells it; `companions` of the settings resolves it for one setting that changes. */
+  readonly before: Readonly<Record<string, SettingValue>>;
+  readonly beforeSettleMs: number;
+  readonly after: 'restore';
+}
+
+/** How a unit that remembers what it was sent is made to forget: so many seconds of silence, or these steps in order. */
+export type Memory =
+  | { readonly seconds: number }
+  | { readonly procedure: readonly ({ readonly set: Settings } | { readonly waitSeconds: number })[] };
+
+export interface Framing {
+  readonly kind: FramingKind;
+  /** Empty unless lines are framed. */
+  readonly txEnd: string;
+  readonly rxEnd: string;
+  /** Longest message that the unit may send, bytes, without the end of a line. */
+  readonly rxMax: number;
+  /** Longest pause inside of a message. */
+  readonly rxGapMs: number;
+  /** `command`: the unit repeats every command, as a line of its own, before it answers. */
+  readonly echo: 'none' | 'command';
 }
 
 export interface Profile {
@@ -33,10 +78,31 @@ export interface Profile {
   /** Every setting of the safe state by its full name, in the order to apply. */
   readonly safeState: Settings;
   readonly identity: readonly IdentityStep[];
-  readonly errors: readonly { rx: RegExp; as: ErrorMeaning }[];
-  readonly unsolicited: readonly { rx: RegExp; means: 'reboot' | 'local-change' }[];
-  readonly framing: { txEnd: string; rxEnd: string; rxMax: number; rxGapMs: number };
-  readonly pacing: { gapMs: number; replyMs: number; quietMs: number; retries: number };
+  /** What the identity proves: this very unit, its model, its family, or nothing. */
+  readonly identityStrength: ProfileDocument['identity']['strength'];
+  /** The answer does not prove the model: a person has to look. */
+  readonly operatorConfirm: boolean;
+  readonly session: Session;
+  readonly errors: readonly { rx: FramePattern; as: ErrorMeaning }[];
+  readonly unsolicited: readonly { rx: FramePattern; means: 'reboot' | 'local-change' }[];
+  readonly transport: ProfileDocument['transport'];
+  readonly framing: Framing;
+  readonly pacing: {
+    readonly gapMs: number;
+    readonly replyMs: number;
+    readonly quietMs: number;
+    readonly retries: number;
+    /** What the unit takes where the wire does not brake; undefined: as fast as the wire. */
+    readonly bytesPerSec: number | undefined;
+  };
+  /** Name of the code driver that speaks for this profile. */
+  readonly driver: ProfileDocument['driver'];
+  /** The variables and what they are bound to. */
+  readonly vars: ReadonlyMap<string, number>;
+  /** By name; of a dump that exists per index, `name@axis=n`. */
+  readonly dumps: ReadonlyMap<string, DumpCodec>;
+  readonly interlocks: readonly Interlock[];
+  readonly memory: Memory | undefined;
 }
 
 /** <package root>/drivers/processors/profiles: the compiled code lies one folder deeper than its source. */
@@ -98,7 +164,11 @@ function parseYaml(text: string): unknown {
   }
 }
 
-/** @throws OutboardError profile.invalid */
+/**
+ * A profile from the content of its file, its variables at their defaults.
+ *
+ * @throws OutboardError profile.invalid; details {path}
+ */
 export function compileProfile(value: unknown): Profile {
   const parsed = ProfileDocument.safeParse(value);
   if (!parsed.success) {
@@ -106,33 +176,144 @@ export function compileProfile(value: unknown): Profile {
     throw invalidProfile(issue?.path.join('.') || '(top)', issue?.message ?? 'not a profile', parsed.error);
   }
   const document = parsed.data;
-  const axes = document.axes ?? {};
-  for (const [name, { from, to }] of Object.entries(axes))
-    if (from > to) throw invalidProfile(`axes.${name}`, 'from is above to');
-  const params = new Map(
-    orderOf(document).map((name) => [
-      name,
-      compileParameter(name, document.params[name] as ProfileDocument['params'][string], axes),
-    ]),
-  );
-  const { framing, pacing } = document;
-  const profile: Profile = {
-    id: document.id,
-    version: document.version,
-    hash: `sha256:${createHash('sha256').update(canonicalBytes(value)).digest('hex')}`,
-    document,
-    params,
-    safeState: safeState(document, params),
-    identity: identitySteps(document),
-    errors: document.errors.map(({ rx, as }) => ({ rx: fullLine(rx), as })),
-    unsolicited: document.unsolicited.map(({ rx, means }) => ({ rx: new RegExp(rx, 'u'), means })),
-    framing: { txEnd: framing.txEnd, rxEnd: framing.rxEnd, rxMax: framing.rxMax, rxGapMs: framing.rxGapMs ?? 100 },
-    pacing: { gapMs: pacing.gapMs, replyMs: pacing.replyMs, quietMs: pacing.quietMs ?? 50, retries: pacing.retries },
-  };
+  for (const [name, { min, max, default: usual }] of Object.entries(document.vars ?? {}))
+    if (!(min <= usual && usual <= max)) throw invalidProfile(`vars.${name}`, 'min, default and max do not rise');
+  const hash = `sha256:${createHash('sha256').update(canonicalBytes(value)).digest('hex')}`;
+  const vars = new Map(Object.entries(document.vars ?? {}).map(([name, { default: usual }]) => [name, usual]));
+  const profile = assemble(document, hash, vars);
   checkCommands(profile);
+  checkStates(profile);
+  // Vectors and the simulation's answers are spelled for the defaults.
   checkVectors(profile);
   checkSim(profile);
   return profile;
+}
+
+/**
+ * The profile for one unit, with its own variables; those that are not named keep their defaults. Id, version and hash stay.
+ *
+ * @throws OutboardError config.invalid for a variable that the profile does not have or a value out of its range; details {path, value, range}
+ */
+export function bindProfile(profile: Profile, vars: Readonly<Record<string, number>>): Profile {
+  const declared = profile.document.vars ?? {};
+  for (const [name, value] of Object.entries(vars)) {
+    const path = `vars.${name}`;
+    const variable = Object.hasOwn(declared, name) ? declared[name] : undefined;
+    const range =
+      variable === undefined ? Object.keys(declared).join(', ') || 'none' : `${variable.min} to ${variable.max}`;
+    const details = { path, value, range };
+    if (variable === undefined)
+      throw new OutboardError('config.invalid', `${path}: ${profile.id} has no such variable; it has ${range}`, {
+        details,
+      });
+    if (!Number.isInteger(value) || value < variable.min || value > variable.max)
+      throw new OutboardError('config.invalid', `${path}: ${value} is not a whole number from ${range}`, { details });
+  }
+  const bound = assemble(profile.document, profile.hash, new Map([...profile.vars, ...Object.entries(vars)]));
+  checkCommands(bound);
+  return bound;
+}
+
+function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<string, number>): Profile {
+  const framing = framingOf(document);
+  const axes = axesOf(document);
+  const twice = [...vars.keys()].find((name) => axes.has(name));
+  if (twice !== undefined) throw invalidProfile(`vars.${twice}`, 'is an axis too');
+  const params = new Map(
+    orderOf(document).map((name) => {
+      const param = document.params[name] as ProfileDocument['params'][string];
+      return [name, compileParameter(name, param, { axes, vars, framing: framing.kind })];
+    }),
+  );
+  const { pacing, driver, transport } = document;
+  const uses = Object.values(document.params).some(({ wire }) => wire.enc === 'driver');
+  if ((uses || framing.kind === 'driver') && driver === undefined)
+    throw invalidProfile('driver', 'the profile leaves its wire to a code driver and names none');
+  if (driver !== undefined && framing.kind !== 'driver')
+    throw invalidProfile('framing.kind', 'a profile with a code driver has the framing driver');
+  return {
+    id: document.id,
+    version: document.version,
+    hash,
+    document,
+    params,
+    safeState: safeState(document, params),
+    identity: identitySteps(document, framing.kind),
+    identityStrength: document.identity.strength,
+    operatorConfirm: document.identity.operatorConfirm ?? false,
+    session: sessionOf(document, framing.kind),
+    errors: document.errors.map(({ rx, as }) => ({ rx: framePattern(framing.kind, rx, true), as })),
+    unsolicited: document.unsolicited.map(({ rx, means }) => ({ rx: framePattern(framing.kind, rx, false), means })),
+    transport,
+    framing,
+    pacing: {
+      gapMs: pacing.gapMs,
+      replyMs: pacing.replyMs,
+      quietMs: pacing.quietMs ?? 50,
+      retries: pacing.retries,
+      bytesPerSec: pacing.bytesPerSec ?? (transport.kind === 'midi' ? MIDI_BYTES_PER_SECOND : undefined),
+    },
+    driver,
+    vars,
+    dumps: new Map(),
+    interlocks: (document.interlocks ?? []).map(({ changing, ...rest }) => ({ changing: new Set(changing), ...rest })),
+    memory: memoryOf(document, params),
+  };
+}
+
+/** 31 250 baud, ten bits for each byte (MIDI 1.0 detailed specification, electrical). */
+const MIDI_BYTES_PER_SECOND = 3125;
+
+function framingOf({ framing }: ProfileDocument): Framing {
+  const none = { txEnd: '', rxEnd: '', echo: 'none' as const };
+  if (framing.kind === 'midi')
+    return { kind: 'midi', ...none, rxMax: framing.sysexMax ?? 1024, rxGapMs: framing.rxGapMs ?? 250 };
+  if (framing.kind === 'driver') return { kind: 'driver', ...none, rxMax: 64, rxGapMs: 100 };
+  const { kind, txEnd, rxEnd, rxMax, rxGapMs, echo } = framing;
+  return { kind, txEnd, rxEnd, rxMax, rxGapMs: rxGapMs ?? 100, echo };
+}
+
+function axesOf(document: ProfileDocument): Map<string, Axis> {
+  const axes = new Map<string, Axis>();
+  for (const [name, { from, to, link = [] }] of Object.entries(document.axes ?? {})) {
+    if (from > to) throw invalidProfile(`axes.${name}`, 'from is above to');
+    const linked = link.flat();
+    const wrong = linked.find((index, i) => index < from || index > to || linked.indexOf(index) !== i);
+    if (wrong !== undefined)
+      throw invalidProfile(`axes.${name}.link`, `${wrong} is not on the axis, or stands in two groups`);
+    axes.set(name, { name, from, to, link });
+  }
+  return axes;
+}
+
+/** @throws OutboardError profile.invalid */
+function frameAt(kind: FramingKind, message: Message, path: string): string {
+  const frame = messageFrame(kind, message);
+  if (frame === undefined) throw invalidProfile(path, 'has to be bytes in hex, such as F0 7E 7F 06 01 F7');
+  return frame;
+}
+
+function sessionOf({ session }: ProfileDocument, kind: FramingKind): Session {
+  const step = ({ tx, rx }: { tx: Message; rx?: string | undefined }, path: string): SessionStep => ({
+    tx: frameAt(kind, tx, `${path}.tx`),
+    rx: rx === undefined ? undefined : framePattern(kind, rx, true),
+  });
+  const keepAlive = session?.keepAlive;
+  return {
+    begin: (session?.begin ?? []).map((s, i) => step(s, `session.begin.${i}`)),
+    end: (session?.end ?? []).map((s, i) => step(s, `session.end.${i}`)),
+    keepAlive:
+      keepAlive === undefined ? undefined : { ...step(keepAlive, 'session.keepAlive'), everyMs: keepAlive.everyMs },
+  };
+}
+
+function memoryOf({ memory }: ProfileDocument, params: ReadonlyMap<string, Parameter>): Memory | undefined {
+  if (memory === undefined || 'seconds' in memory) return memory;
+  return {
+    procedure: memory.procedure.map((step, i) =>
+      'set' in step ? { set: Object.fromEntries(profileState(params, step.set, `memory.procedure.${i}.set`)) } : step,
+    ),
+  };
 }
 
 function orderOf(document: ProfileDocument): string[] {
@@ -162,12 +343,12 @@ function safeState({ safe }: ProfileDocument, params: ReadonlyMap<string, Parame
   return Object.fromEntries(names.flatMap((name) => [...state].filter(([key]) => key.split('@')[0] === name)));
 }
 
-function identitySteps({ identity }: ProfileDocument): IdentityStep[] {
+function identitySteps({ identity }: ProfileDocument, kind: FramingKind): IdentityStep[] {
   if (identity.strength !== 'none' && identity.steps.length === 0)
     throw invalidProfile('identity.steps', `strength ${identity.strength} needs a step that asks`);
-  return identity.steps.map(({ tx, rx, must }, i) => {
+  return identity.steps.map(({ tx, rx, must = {} }, i) => {
     for (const group of Object.keys(must))
       if (!rx.includes(`(?<${group}>`)) throw invalidProfile(`identity.steps.${i}.must`, `rx has no group "${group}"`);
-    return { tx, rx: fullLine(rx), must };
+    return { tx: frameAt(kind, tx, `identity.steps.${i}.tx`), rx: framePattern(kind, rx, true), must };
   });
 }

@@ -22,11 +22,6 @@ export function settingKey({ name, axis }: Parameter, index: number | null): str
   return axis === undefined ? name : `${name}@${axis.name}=${index}`;
 }
 
-/** A pattern that has to match the whole line. */
-export function fullLine(pattern: string): RegExp {
-  return new RegExp(`^(?:${pattern})$`, 'u');
-}
-
 type Named = { parameter: Parameter; index: number | null };
 
 function find(params: ReadonlyMap<string, Parameter>, key: string): Named | undefined {
@@ -132,19 +127,21 @@ export function maxGainDb(profile: Profile, settings: Settings): number {
     if (!parameter.gain) continue;
     const named = targets.filter((target) => target.parameter === parameter).map(({ value }) => value as number);
     const complete = named.length === indicesOf(parameter).length;
-    sumDb += complete ? Math.max(...named) : (parameter.max as number);
+    // A gain of an unknown law counts with the most that it can be, whatever it is set to.
+    const known = complete && parameter.unit === 'dB' && parameter.gainAtMostDb === parameter.max;
+    sumDb += known ? Math.max(...named) : (parameter.gainAtMostDb as number);
   }
   return sumDb;
 }
 
 /**
- * True when every setting of a take with these settings (completed by `withDefaults`) can be read back from the unit (verify by readback).
+ * True when every setting of a take with these settings (completed by `withDefaults`) can be read back from the unit (verify by readback or dump).
  *
  * @throws OutboardError job.setting
  */
 export function readable(profile: Profile, settings: Settings): boolean {
   const targets = resolveSettings(profile, withDefaults(profile, settings));
-  return targets.every(({ parameter }) => parameter.verifyBy === 'readback');
+  return targets.every(({ parameter: { verifyBy } }) => verifyBy === 'readback' || verifyBy === 'dump');
 }
 
 /**
@@ -179,4 +176,28 @@ export function profileState(
     }
   }
   return expanded;
+}
+
+/**
+ * What a state (`needs` of a parameter, `before` of an interlock) means for one setting: where a parameter has the same axis, the same index,
+ * else every index.
+ *
+ * @throws OutboardError profile.invalid at `path`; a loaded profile has been checked for that
+ */
+export function companions(
+  params: ReadonlyMap<string, Parameter>,
+  state: Readonly<Record<string, SettingValue>>,
+  { parameter, index }: { readonly parameter: Parameter; readonly index: number | null },
+  path: string,
+): Target[] {
+  const narrowed = Object.entries(state).map(([key, value]): [string, SettingValue] => {
+    const other = params.get(key);
+    const same = other?.axis !== undefined && other.axis.name === parameter.axis?.name;
+    return [same ? settingKey(other, index) : key, value];
+  });
+  const resolved = profileState(params, Object.fromEntries(narrowed), path);
+  return [...resolved].map(([key, value]) => {
+    const named = find(params, key) as Named;
+    return { key, ...named, value, w: named.parameter.taper.encode(value) as Decimal };
+  });
 }

@@ -3,12 +3,15 @@
  * answers as the profile says, and moves the simulated analog path. It knows nothing of the code that drives it.
  */
 import type { SettingValue } from '../../core/contract/primitives.js';
-import { compare, type Decimal } from './decimal.js';
+import type { MidiMemory } from './codec.js';
+import { compare, type Decimal, decimalOf } from './decimal.js';
 import { LineFramer } from './framer.js';
-import { ackLine, indicesOf, type Parameter, parseRead, parseSet, replyLine } from './parameter.js';
+import { messageFrame } from './frame-text.js';
+import { indicesOf, type Parameter } from './parameter.js';
 import type { PathModifier } from './path-modifier.js';
 import type { Profile } from './profile.js';
 import type { DriveTarget, ErrorMeaning } from './profile-schema.js';
+import type { Message } from './schema-basics.js';
 import { settingKey } from './settings.js';
 
 interface Cell {
@@ -22,6 +25,7 @@ export class SimulatedUnit {
   readonly profile: Profile;
   readonly #modifier: PathModifier;
   readonly #cells = new Map<string, Cell>();
+  readonly #memory: MidiMemory = { controllers: new Map() };
   readonly #framer: LineFramer | undefined;
   /** What came so far of a command that no terminator ends. */
   #begun = '';
@@ -67,9 +71,14 @@ export class SimulatedUnit {
     return does();
   }
 
+  /** What this model says when its power comes on, if it says anything. */
+  get banner(): string | undefined {
+    return this.#frame(this.profile.document.sim.banner);
+  }
+
   /** The line with which this model reports an error, if it does. */
   error(meaning: ErrorMeaning): string | undefined {
-    return this.profile.document.sim.errors[meaning];
+    return this.#frame(this.profile.document.sim.errors[meaning]);
   }
 
   /** The present value of a setting. @throws RangeError when there is no such setting */
@@ -85,7 +94,11 @@ export class SimulatedUnit {
     if (w === undefined) throw new RangeError(`${key}: ${String(value)} is not a position of this unit`);
     cell.w = w;
     this.#drive();
-    return ackLine(cell.parameter, cell.index, w);
+    return cell.parameter.mirror.ack?.(cell.index, w);
+  }
+
+  #frame(message: Message | undefined): string | undefined {
+    return message === undefined ? undefined : messageFrame(this.profile.framing.kind, message);
   }
 
   #cell(key: string): Cell {
@@ -97,15 +110,17 @@ export class SimulatedUnit {
   #means(command: string): (() => string | undefined) | undefined {
     const { identity, params, document } = this.profile;
     const step = identity.findIndex(({ tx }) => tx === command);
-    if (step >= 0) return () => document.sim.identity[step];
+    if (step >= 0) return () => this.#frame(document.sim.identity[step]);
     for (const parameter of params.values()) {
-      const question = parseRead(parameter, command);
+      const question = parameter.mirror.asked?.(command);
       if (question !== undefined)
         return () => {
           const cell = this.#cells.get(settingKey(parameter, question.index));
-          return cell === undefined ? this.error('bad-value') : replyLine(parameter, cell.index, cell.w);
+          return cell === undefined ? this.error('bad-value') : parameter.mirror.reply?.(cell.index, cell.w);
         };
-      const said = parseSet(parameter, command);
+      const present = (index: number | null): Decimal =>
+        this.#cells.get(settingKey(parameter, index))?.w ?? decimalOf(0);
+      const [said] = parameter.mirror.heard(command, this.#memory, present);
       if (said?.w != null) {
         const { w, index } = { w: said.w, index: said.index };
         return () => this.#set(this.#cells.get(settingKey(parameter, index)), w);
@@ -120,13 +135,27 @@ export class SimulatedUnit {
       cell.w = w;
       this.#drive();
     }
-    return ackLine(cell.parameter, cell.index, w);
+    return cell.parameter.mirror.ack?.(cell.index, w);
+  }
+
+  /** Which input each output hears; one that hears none is not in it. */
+  #routes(name: string): ReadonlyMap<number, number> {
+    const routes = new Map<number, number>();
+    for (const { parameter, index, w } of this.#cells.values()) {
+      const input = Number(parameter.taper.decode(w));
+      if (parameter.name === name && input !== 0) routes.set(index ?? 1, input);
+    }
+    return routes;
   }
 
   #drive(): void {
     const sums = new Map<DriveTarget, number>();
     for (const [key, drive] of Object.entries(this.profile.document.sim.drives ?? {})) {
       const { to, scale } = typeof drive === 'string' ? { to: drive, scale: 1 } : drive;
+      if (to === 'routes') {
+        this.#modifier.routes = this.#routes(key);
+        continue;
+      }
       sums.set(to, (sums.get(to) ?? 0) + Number(this.value(key)) * scale);
     }
     const [gainDb, muted, delaySeconds] = [sums.get('gainDb'), sums.get('muted'), sums.get('delaySeconds')];

@@ -17,6 +17,7 @@ import {
 } from './decimal.js';
 import { invalidProfile } from './invalid.js';
 import type { Param } from './profile-schema.js';
+import type { Taper as TaperDocument } from './wire-schema.js';
 
 export interface Taper {
   /** w of a legal value, else undefined. */
@@ -38,6 +39,12 @@ const MAX_POSITIONS = 65_536;
 /** @throws OutboardError profile.invalid for a taper that does not fit the kind, is not monotonic or does not reach min and max */
 export function compileTaper(param: Param, path: string): Taper {
   const { taper } = param;
+  if (param.kind === 'route') {
+    if (taper.t !== 'linear') throw invalidProfile(`${path}.taper`, 'a route has the taper linear');
+    const { min, max } = param;
+    const inputs = linear({ min, max, step: 1, unit: '' }, taper.scale ?? 1, taper.offset ?? 0, path);
+    return { ...inputs, range: `0 (none) to ${max}` };
+  }
   if (param.kind === 'number') {
     if (!(param.min < param.max)) throw invalidProfile(`${path}.min`, `must be below max (${param.max})`);
     if (taper.t === 'linear') return linear(param, taper.scale ?? 1, taper.offset ?? 0, path);
@@ -49,7 +56,8 @@ export function compileTaper(param: Param, path: string): Taper {
   return labels(param.kind, taper.map, path);
 }
 
-type NumberParam = Extract<Param, { kind: 'number' }>;
+/** What a taper needs of a number. */
+type NumberParam = Pick<Extract<Param, { kind: 'number' }>, 'unit' | 'min' | 'max' | 'step'>;
 
 function numericRange(param: NumberParam): string {
   const step = param.step === undefined ? '' : ` in steps of ${param.step}`;
@@ -100,7 +108,7 @@ function linear(param: NumberParam, scaleNumber: number, offsetNumber: number, p
 /** Every wire position with its value, w rising. */
 type Positions = Map<number, number>;
 
-function tablePositions(param: NumberParam, taper: Extract<Param['taper'], { t: 'table' }>, path: string): Positions {
+function tablePositions(param: NumberParam, taper: Extract<TaperDocument, { t: 'table' }>, path: string): Positions {
   const at = `${path}.taper.points`;
   const { points } = taper;
   const [[w0], [w1]] = [points[0] as [number, number], points.at(-1) as [number, number]];
@@ -181,23 +189,54 @@ const BOOLS = new Map<string, boolean>([
   ['on', true],
 ]);
 
-function labels(kind: 'bool' | 'enum', map: Record<string, number>, path: string): Taper {
-  const at = `${path}.taper.map`;
+/** One label and the numbers that mean it: the first is sent, all are understood. */
+interface Meaning {
+  readonly value: SettingValue;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The numbers of each value of a bool or an enum.
+ *
+ * @throws OutboardError profile.invalid for numbers that belong to two values
+ */
+export function meaningsOf(
+  kind: 'bool' | 'enum',
+  map: Readonly<Record<string, number | readonly [number, number]>>,
+  at: string,
+): Meaning[] {
   const entries = Object.entries(map);
   if (entries.length < 2) throw invalidProfile(at, 'needs at least two values');
   if (kind === 'bool' && (entries.length !== 2 || !entries.every(([label]) => BOOLS.has(label))))
     throw invalidProfile(at, 'a bool has exactly "off" and "on"');
-  const toWire = new Map<SettingValue, number>(
-    entries.map(([label, w]) => [kind === 'bool' ? (BOOLS.get(label) as boolean) : label, w]),
-  );
-  const fromWire = new Map([...toWire].map(([value, w]) => [w, value]));
-  if (fromWire.size !== toWire.size) throw invalidProfile(at, 'two values have the same number on the wire');
+  const meanings = entries.map(([label, numbers]) => {
+    const [from, to] = typeof numbers === 'number' ? [numbers, numbers] : numbers;
+    if (from > to) throw invalidProfile(`${at}.${label}`, `${from} is above ${to}`);
+    return { value: kind === 'bool' ? (BOOLS.get(label) as boolean) : label, from, to };
+  });
+  const sorted = [...meanings].sort((a, b) => a.from - b.from);
+  sorted.forEach((meaning, i) => {
+    const next = sorted[i + 1];
+    if (next === undefined || next.from > meaning.to) return;
+    const both = `"${String(meaning.value)}" and "${String(next.value)}"`;
+    throw invalidProfile(at, `the wire ranges of ${both} overlap: ${next.from} is the same number for two values`);
+  });
+  return meanings;
+}
+
+function labels(kind: 'bool' | 'enum', map: Extract<TaperDocument, { t: 'enum' }>['map'], path: string): Taper {
+  const meanings = meaningsOf(kind, map, `${path}.taper.map`);
+  const toWire = new Map<SettingValue, number>(meanings.map(({ value, from }) => [value, from]));
   return {
     encode(value) {
       const w = toWire.get(value);
       return w === undefined ? undefined : decimalOf(w);
     },
-    decode: (w) => fromWire.get(toNumber(w)),
+    decode(w) {
+      const number = normal(w).places === 0 ? toNumber(w) : Number.NaN;
+      return meanings.find(({ from, to }) => number >= from && number <= to)?.value;
+    },
     range: kind === 'bool' ? 'true or false' : [...toWire.keys()].join(' | '),
     neighbours: () => undefined,
     wirePlaces: 0,

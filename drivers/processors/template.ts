@@ -6,7 +6,7 @@
  * (sign and point included) and `.places` fixes the decimals. `{{` and `}}` are literal braces. The grammar is kept so narrow that
  * format and parse are inverse to each other by construction; what could be read in two ways is refused when the profile is loaded.
  */
-import { type Decimal, fixedMagnitude } from './decimal.js';
+import { type Decimal, decimalOf, fixedMagnitude } from './decimal.js';
 import { invalidProfile } from './invalid.js';
 
 export interface Field {
@@ -33,9 +33,17 @@ const FIELD = /^([a-z]+)(?::(\+?)(?:0(\d{1,2}))?(?:\.(\d))?)?$/;
 /** More digits than any unit has; keeps a hostile line from becoming a huge number. */
 const MAX_DIGITS = 15;
 
-/** @throws OutboardError profile.invalid for an unknown or repeated field, and for a template that cannot be reversed */
-export function compileTemplate(text: string, allowed: readonly string[], path: string): Template {
-  const parts = split(text, allowed, path);
+/**
+ * @param constants fields whose values are known already; they become part of the text
+ * @throws OutboardError profile.invalid for an unknown or repeated field, and for a template that cannot be reversed
+ */
+export function compileTemplate(
+  text: string,
+  allowed: readonly string[],
+  path: string,
+  constants: ReadonlyMap<string, number> = new Map(),
+): Template {
+  const parts = split(text, allowed, path, constants);
   const fields = parts.filter((part): part is Field => typeof part !== 'string');
   refuseAmbiguity(parts, path);
   const pattern = new RegExp(`^${parts.map(patternOf).join('')}$`, 's');
@@ -68,7 +76,7 @@ export function compileTemplate(text: string, allowed: readonly string[], path: 
   };
 }
 
-function split(text: string, allowed: readonly string[], path: string): Part[] {
+function split(text: string, allowed: readonly string[], path: string, constants: ReadonlyMap<string, number>): Part[] {
   const parts: Part[] = [];
   let literal = '';
   const seen = new Set<string>();
@@ -84,6 +92,14 @@ function split(text: string, allowed: readonly string[], path: string): Part[] {
       const spec = c === '{' && end > 0 ? FIELD.exec(text.slice(i + 1, end)) : null;
       if (spec === null) throw invalidProfile(path, `"${text.slice(i)}" is not a field like {w}, {w:+03} or {w:+06.2}`);
       const field = fieldOf(spec, path);
+      const constant = constants.get(field.name);
+      if (constant !== undefined) {
+        const shown = formatField(field, decimalOf(constant));
+        if (shown === undefined) throw invalidProfile(path, `{${spec[0]}} has no room for ${constant}`);
+        literal += shown;
+        i = end;
+        continue;
+      }
       if (!allowed.includes(field.name))
         throw invalidProfile(path, `{${field.name}} is not known here; use ${allowed.map((n) => `{${n}}`).join(', ')}`);
       if (seen.has(field.name)) throw invalidProfile(path, `{${field.name}} stands twice`);

@@ -92,7 +92,8 @@ class SimulatedWire implements VirtualTransport {
   }
 
   reboot(): void {
-    const { bootMs = 0, banner } = this.#profile.document.sim;
+    const { bootMs = 0 } = this.#profile.document.sim;
+    const banner = this.unit.banner;
     this.unit.restart();
     this.#deafUntilMs = performance.now() + bootMs;
     const link = this.#link;

@@ -52,8 +52,8 @@ test('the hash is that of the content: neither comments nor spelling nor order c
 test('an unknown key is refused, at every depth', () => {
   refused(`${MATRIX}\nslew: 1`, '(top)', /slew/);
   refused(matrixWith('tolWire: 0}', 'tolWire: 0, tolerance: 1}'), 'params.inGain.verify', /tolerance/);
-  refused(matrixWith('enc: ascii, tx: "{w}X"', 'enc: cc7, tx: "{w}X"'), 'params.lock.wire.enc');
-  refused(matrixWith('{kind: enum,', '{kind: route,'), 'params.lock.kind');
+  refused(matrixWith('enc: ascii, tx: "{w}X"', 'enc: cc8, tx: "{w}X"'), 'params.lock.wire.enc');
+  refused(matrixWith('{kind: enum,', '{kind: knob,'), 'params.lock.kind');
 });
 
 test('YAML that is none, or says a thing twice, is refused with its line', () => {
