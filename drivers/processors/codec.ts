@@ -8,11 +8,13 @@ import type { Decimal } from './decimal.js';
 export interface Statement {
   readonly index: number | null;
   readonly w: Decimal | null;
+  /** The unit says that it is not there yet. */
+  readonly pending?: true;
 }
 
 export interface Codec {
   /**
-   * The messages that set w, in order. `dump` is the freshest answer to the dump `rewrites`, which gives the bits beside those of this
+   * The messages that set w, in order. `dump` is the freshest answer to the dump that `modifies` names; it gives the bits beside those of this
    * parameter.
    *
    * @throws RangeError for a number that the wire cannot carry, and when the dump is missing: both are faults of ours; an Error for a
@@ -20,7 +22,7 @@ export interface Codec {
    */
   set(index: number | null, w: Decimal, dump?: string): string[];
   /** The name of the dump that `set` needs, fresh, because its bytes hold other settings too. Absent: it needs none. */
-  rewrites?(index: number | null): string;
+  modifies?(index: number | null): string;
   /** Judges a frame as the acknowledgement of a set; undefined: it is none. Absent: the unit gives none. */
   ack?(frame: string): Statement | undefined;
   /** How the present value is asked for. Absent: it cannot be, or the code driver knows. */

@@ -3,6 +3,14 @@
  * the next end of line. The remainder of a broken line never passes for a line: `8.50` could be the tail of `-18.50`.
  */
 
+/** Whole messages out of a stream of bytes in any pieces; each message is a latin1 string. */
+export interface Framer {
+  /** The messages that `bytes` completed. `nowMs` is monotonic. */
+  push(bytes: Uint8Array, nowMs: number): string[];
+  /** Forgets everything: the next byte begins a message. For when the wire has been quiet. */
+  reset(): void;
+}
+
 export interface FramerLimits {
   /** End of a line, latin1. */
   readonly end: string;
@@ -12,7 +20,7 @@ export interface FramerLimits {
   readonly gapMs: number;
 }
 
-export class LineFramer {
+export class LineFramer implements Framer {
   readonly #limits: FramerLimits;
   #partial = '';
   #skipping = false;

@@ -29,6 +29,8 @@ export interface Parameter {
   readonly taper: Taper;
   readonly verifyBy: 'readback' | 'dump' | 'ack' | 'none';
   readonly tolWire: Decimal;
+  /** How long the unit may take to agree, ms. */
+  readonly verifyWithinMs: number;
   /** Fixed part of the settling, ms. */
   readonly settleMs: number;
   /** Settling computed from the change, ms and ms per unit of the value; beside `settleMs`, the larger counts. */
@@ -82,7 +84,7 @@ export function compileParameter(name: string, param: Param, context: ParameterC
       `${JSON.stringify(param.default)} is not allowed; allowed is ${taper.range}`,
     );
   const { codec, mirror, place } = compileWire(param, axis, taper, context, path);
-  const { by, tolWire } = param.verify;
+  const { by, tolWire, withinMs } = param.verify;
   if (by === 'readback' && codec.read?.kind !== 'ask' && codec.driver === undefined)
     throw invalidProfile(`${path}.read`, 'verify by readback needs a read command');
   if (by === 'dump' && codec.read?.kind !== 'dump')
@@ -97,6 +99,7 @@ export function compileParameter(name: string, param: Param, context: ParameterC
     taper,
     verifyBy: by,
     tolWire: decimalOf(tolWire ?? 0),
+    verifyWithinMs: withinMs ?? 0,
     settleMs: param.settleMs ?? 0,
     settlePer: param.settlePer,
     slew: param.slew,

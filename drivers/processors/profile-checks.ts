@@ -1,8 +1,8 @@
 /** What has to hold between the parts of a profile: commands can be told apart, vectors match, the simulation can be made. */
 import type { SettingValue } from '../../core/contract/primitives.js';
 import type { Decimal } from './decimal.js';
-import { invalidProfile } from './invalid.js';
 import { messageFrame, shownFrame } from './frame-text.js';
+import { invalidProfile } from './invalid.js';
 import { indicesOf, type Parameter } from './parameter.js';
 import type { Profile, SessionStep } from './profile.js';
 import type { Message } from './schema-basics.js';
@@ -23,7 +23,7 @@ function readings({ params, identity }: Profile, frame: string): string[] {
 function* sampleFrames({ params, identity }: Profile): Generator<string> {
   for (const { tx } of identity) yield tx;
   for (const { axis, taper, codec } of params.values()) {
-    if (codec.driver !== undefined || codec.rewrites !== undefined) continue;
+    if (codec.driver !== undefined || codec.modifies !== undefined) continue;
     for (const index of axis === undefined ? [null] : [axis.from, axis.to]) {
       for (const value of taper.sample(9)) yield* codec.set(index, taper.encode(value) as Decimal);
       if (codec.read?.kind === 'ask') yield codec.read.tx(index);
@@ -116,7 +116,7 @@ export function checkVectors(profile: Profile): void {
     if (codec.driver !== undefined) return;
     const w = parameter.taper.encode(value) as Decimal;
     const dump = vector.dump === undefined ? undefined : frameAt(profile, vector.dump, `${path}.dump`);
-    if (codec.rewrites !== undefined && dump === undefined)
+    if (codec.modifies !== undefined && dump === undefined)
       throw invalidProfile(`${path}.dump`, `${key} changes bits of a dump: the vector has to say which dump was read`);
     const tx = codec.set(index, w, dump).join('');
     if (tx !== frameAt(profile, vector.tx, `${path}.tx`))

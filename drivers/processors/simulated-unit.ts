@@ -5,8 +5,8 @@
 import type { SettingValue } from '../../core/contract/primitives.js';
 import type { MidiMemory } from './codec.js';
 import { compare, type Decimal, decimalOf } from './decimal.js';
-import { LineFramer } from './framer.js';
 import { messageFrame } from './frame-text.js';
+import { LineFramer } from './framer.js';
 import { indicesOf, type Parameter } from './parameter.js';
 import type { PathModifier } from './path-modifier.js';
 import type { Profile } from './profile.js';
