@@ -148,7 +148,7 @@ export const ERRORS = {
   },
   'take.drift': {
     exit: IOERR,
-    advice: 'A processor no longer had the recalled settings after the take. Lock its front panel.',
+    advice: 'A processor did not keep the recalled settings during the take. Lock its front panel.',
   },
   'job.attempts': { exit: IOERR, advice: 'All attempts are spent. See the last error in the event.' },
   'job.expired': {
@@ -203,6 +203,14 @@ export const ERRORS = {
     advice: 'The unit answered something else than its profile says. Check model and firmware.',
   },
   'processor.unverified': { exit: IOERR, advice: 'The unit does not report what was set. Check its front panel lock.' },
+  'processor.changed': {
+    exit: TEMPFAIL,
+    advice: 'Somebody turned a knob at the unit. Lock its front panel, or enter maintenance before working at it.',
+  },
+  'processor.unsafe': {
+    exit: IOERR,
+    advice: 'Bring the unit into its safe state by hand: the daemon cannot, and gives it no job until it can.',
+  },
   'profile.invalid': { exit: CONFIG, advice: 'Correct the profile at the path named.' },
   'profile.unknown': { exit: CONFIG, advice: 'Use a profile id that `drivers/processors/profiles` holds.' },
   'insert.noisy': {

@@ -19,6 +19,7 @@ import { READ_AHEAD_SECONDS, WRITE_BEHIND_SECONDS } from './engine/file-buffers.
 import { framesOf, PrefetchSource } from './engine/prefetch-source.js';
 import { BufferedSink } from './engine/sample-sink.js';
 import type { Take, TakeReport } from './engine/spec.js';
+import { drifted, GearWatch } from './gear-watch.js';
 import type { InsertMemory } from './insert-memory.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import type { JobRow } from './journal/jobs.js';
@@ -152,17 +153,32 @@ export class Bounce {
    */
   async run(prepared: PreparedBounce, take: Attempt): Promise<void> {
     const { job, plan } = prepared;
+    const { rack, memory } = this.#c;
+    // Before the recall: the settings that this tenant wishes could mute what the last one left.
+    for (const insert of take.flush) {
+      this.#c.progress(job, 'flushing', 0);
+      await memory.flush(insert, await take.engine(), take.signal);
+    }
+    const watch = new GearWatch(plan.hops.map((hop) => rack.unit(hop.processor)));
+    watch.begin();
+    try {
+      await this.#attempt(prepared, { ...take, signal: AbortSignal.any([take.signal, watch.signal]) }, watch);
+    } catch (error) {
+      // Whatever broke first because of it, this is why.
+      throw watch.signal.aborted && !take.signal.aborted ? watch.signal.reason : error;
+    } finally {
+      await watch.end();
+    }
+  }
+
+  async #attempt(prepared: PreparedBounce, take: Attempt, watch: GearWatch): Promise<void> {
+    const { job, plan } = prepared;
     const { signal } = take;
     const { journal, rack, spool, config, profiles, memory } = this.#c;
     const chain = plan.hops.map((hop) => ({
       processor: hop.processor,
       settings: this.#complete(hop.processor, hop.settings),
     }));
-    // Before the recall: the settings that this tenant wishes could mute what the last one left.
-    for (const insert of take.flush) {
-      this.#c.progress(job, 'flushing', 0);
-      await memory.flush(insert, await take.engine(), signal);
-    }
     this.#c.progress(job, 'recalling', 0);
     const recalled = await rack.recall(chain);
     this.#verifyRecall(plan, recalled);
@@ -179,13 +195,17 @@ export class Bounce {
     let readBack: RecalledSetting[][];
     const startedAt = nowSeconds();
     try {
+      signal.throwIfAborted();
       journal.db.commit(`rolling(${attempt})`, () => {
         for (const hop of plan.hops) memory.own(hop.insert, plan.tenant);
         journal.jobs.transition(job.id, 'rolling', { attempt });
       });
+      watch.ask(recalled);
       report = await this.#roll(prepared, engine, recording, signal).done;
       readBack = await rack.readBack(chain);
       this.#verifyAfterTake(plan, recalled, readBack);
+      await watch.end();
+      watch.signal.throwIfAborted();
       take.release();
       await prepared.checkEnd();
       this.#c.progress(job, 'sealing', 100);
@@ -272,11 +292,8 @@ export class Bounce {
   #verifyAfterTake(plan: JobPlan, before: RecalledSetting[][], after: RecalledSetting[][]): void {
     for (const [index, hop] of plan.hops.entries())
       for (const [position, setting] of after[index]!.entries()) {
-        const drifted = before[index]![position]!.state === 'verified' && setting.state !== 'verified';
-        if (drifted)
-          throw new OutboardError('take.drift', `${hop.processor} no longer had ${setting.name} after the take`, {
-            details: { processor: hop.processor, setting: setting.name, readBack: setting.readBack ?? null },
-          });
+        const verified = before[index]![position]!.state === 'verified';
+        if (verified && setting.state !== 'verified') throw drifted(hop.processor, setting.name, setting.readBack);
       }
   }
 }

@@ -47,7 +47,7 @@ function processorChecks(rack: Rack): HealthCheck[] {
       return {
         name: unit.name,
         status: 'failed',
-        detail: `${unit.profile.id} is not in its safe state: ${unit.lastFault?.message ?? 'it was not reached'}`,
+        detail: `${unit.profile.id} is not in its safe state: ${rack.unsafe(unit.name)?.message ?? 'it is being recalled'}`,
       };
     const fault = unit.lastFault && !well ? `: ${unit.lastFault.message}` : '';
     return { name: unit.name, status: well ? 'ok' : 'failed', detail: `${unit.profile.id} is ${unit.state}${fault}` };

@@ -1,7 +1,7 @@
 /** The processors of the rig: one unit each, started together, recalled per chain, and brought into their safe state together. */
 import type { RecalledSetting, RigConfig, Settings } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
-import type { ProcessorUnit, UnitState } from '../../drivers/processors/processor-unit.js';
+import type { LocalChange, ProcessorUnit, UnitState } from '../../drivers/processors/processor-unit.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
 
@@ -18,6 +18,10 @@ export class Rack {
   readonly #owed = new Set<string>();
   #retry: NodeJS.Timeout | undefined;
   readonly #stateListeners = new Set<(name: string) => void>();
+  readonly #changeListeners = new Set<(name: string, change: LocalChange) => void>();
+  /** Why a safe state was not reached, of those that still owe it. */
+  readonly #unsafe = new Map<string, OutboardError>();
+  #running = false;
 
   constructor(options: { config: RigConfig; profiles: ReadonlyMap<string, Profile>; make: UnitFactory; log: Logger }) {
     this.#config = options.config;
@@ -28,25 +32,33 @@ export class Rack {
 
   /** Resolves when every unit was tried once, whether it answered or not. */
   async start(signal: AbortSignal): Promise<void> {
+    this.#running = true;
     for (const [name, entry] of Object.entries(this.#config.processors)) {
       const unit = this.#make(name, this.#profiles.get(entry.profile)!, entry.insert);
       this.#units.set(name, unit);
-      let well = false;
+      let before: 'well' | 'refused' | 'away' = 'away';
       unit.onState((state) => {
         // A unit is busy for a moment with every command: that is no news.
-        const now = isWell(state);
-        if (now === well) return;
-        well = now;
-        if (now && this.#owed.has(name)) void this.safe([name]);
-        for (const listener of this.#stateListeners) listener(name);
+        const now = isWell(state) ? 'well' : state === 'refused' ? 'refused' : 'away';
+        if (now === before || !this.#running) return;
+        // Nobody knows what a unit has after it was away: it takes no job before it is safe again.
+        if (before === 'well') this.#owed.add(name);
+        before = now;
+        if (now === 'well' && this.#owed.has(name)) void this.safe([name]);
+        this.#tell(name);
+      });
+      unit.onLocalChange((change) => {
+        for (const listener of this.#changeListeners) listener(name, change);
       });
     }
     await Promise.all([...this.#units.values()].map((unit) => unit.start(signal)));
   }
 
   async stop(): Promise<void> {
+    this.#running = false;
     clearTimeout(this.#retry);
     this.#owed.clear();
+    this.#unsafe.clear();
     await Promise.all([...this.#units.values()].map((unit) => unit.stop()));
     this.#units.clear();
   }
@@ -71,9 +83,25 @@ export class Rack {
     return this.#owed;
   }
 
+  /** Why the safe state of a unit was not reached when it was last tried; undefined when it is, or was not tried since the unit came back. */
+  unsafe(name: string): OutboardError | undefined {
+    return this.#unsafe.get(name);
+  }
+
+  /** Called when a unit comes, goes, is refused, or reaches its safe state or does not. */
   onState(listener: (name: string) => void): () => void {
     this.#stateListeners.add(listener);
     return () => this.#stateListeners.delete(listener);
+  }
+
+  /** Called when somebody turns a knob of a unit, or it restarts. */
+  onLocalChange(listener: (name: string, change: LocalChange) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  #tell(name: string): void {
+    for (const listener of this.#stateListeners) listener(name);
   }
 
   /** All chains' units at once: the slowest one counts, not the sum. */
@@ -99,15 +127,17 @@ export class Rack {
         try {
           await this.unit(name).safe();
           this.#owed.delete(name);
+          this.#unsafe.delete(name);
         } catch (cause) {
           const error = asOutboardError(cause);
+          this.#unsafe.set(name, error);
           failures.push({ processor: name, error });
           this.#log.error({ processor: name, code: error.code }, 'the safe state was not reached; it is tried again');
         }
       }),
     );
     if (this.#owed.size > 0) this.#retryLater();
-    for (const name of names) if (!this.#owed.has(name)) for (const listener of this.#stateListeners) listener(name);
+    for (const name of names) this.#tell(name);
     return failures;
   }
 

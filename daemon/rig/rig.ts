@@ -32,6 +32,7 @@ import { courierRoutes } from './api/courier-api.js';
 import { createServer, type Listener, listen } from './api/server.js';
 import { Bounce } from './bounce.js';
 import { Broadcast } from './broadcast.js';
+import { GearAlerts } from './gear-alerts.js';
 import { healthOf } from './health.js';
 import { InsertMemory } from './insert-memory.js';
 import { Intake } from './intake.js';
@@ -85,6 +86,7 @@ export class Rig {
   readonly #trust: TrustStore;
   readonly #mode = new ModeKeeper();
   readonly #rack: Rack;
+  readonly #gearAlerts: GearAlerts;
   readonly #keeper: InterfaceKeeper;
   readonly #memory: InsertMemory;
   readonly #scheduler: Scheduler;
@@ -174,6 +176,11 @@ export class Rig {
     this.#spool = spool;
     this.#trust = trust;
     this.#rack = rack;
+    this.#gearAlerts = new GearAlerts({
+      rack,
+      alert: (severity, problem) => this.#alert(severity, problem),
+      attended: () => this.#mode.mode === 'maintenance',
+    });
     this.#keeper = keeper;
     this.#outgoing = outgoing;
     this.#transfers = transfers;
@@ -227,6 +234,7 @@ export class Rig {
     // Safe state first: whatever the last run left in the gear ends before anything else begins.
     await this.#rack.start(this.#abort.signal);
     await this.#rack.safe();
+    this.#gearAlerts.start();
     await recover(this.#journal, this.#spool, log);
     await this.#keeper.start();
     this.#outgoing.start();
@@ -267,6 +275,7 @@ export class Rig {
     this.#maintenance.stop();
     await this.#scheduler.stop();
     await this.#rack.safe();
+    this.#gearAlerts.stop();
     await this.#broadcast.stop();
     this.#outgoing.stop();
     this.#transfers.stop();
@@ -340,6 +349,9 @@ export class Rig {
   async #drain(signal: AbortSignal): Promise<void> {
     await this.#scheduler.drained(signal);
     const failures: unknown[] = [];
+    // Whoever puts his hands into the gear finds it safe, whatever the last take left.
+    const unsafe = await this.#rack.safe();
+    failures.push(...unsafe.map(({ error }) => error));
     for (const insert of this.#memory.holdingOthers(null)) {
       try {
         const engine = await this.#keeper.engineAt(this.#keeper.rate ?? this.#o.config.interface.rates[0]!);

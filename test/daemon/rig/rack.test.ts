@@ -20,6 +20,7 @@ function bench() {
       unit.asked++;
       if (!unit.reachable) throw new OutboardError('processor.lost', 'gone');
     },
+    onLocalChange: () => () => undefined,
     onState(listener: (state: UnitState) => void) {
       listeners.push(listener);
       return () => undefined;
@@ -57,6 +58,24 @@ describe('a rack', () => {
     become('ready');
     await news;
     assert.equal(rack.owed.size, 0);
+    assert.equal(unit.asked, 2);
+  });
+
+  it('owes the safe state from the moment a unit goes: nobody knows what it has when it comes back', async (t) => {
+    const { rack, unit, become } = bench();
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    become('ready');
+    await rack.safe();
+    assert.equal(rack.ready(['deck']), true);
+    become('busy');
+    become('ready');
+    assert.equal(unit.asked, 1, 'a command is no loss');
+    become('lost');
+    const safe = new Promise<void>((resolve) => rack.onState(() => rack.ready(['deck']) && resolve()));
+    become('ready');
+    assert.equal(rack.ready(['deck']), false, 'not before it was made safe');
+    await safe;
     assert.equal(unit.asked, 2);
   });
 });

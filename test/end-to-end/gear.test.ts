@@ -1,0 +1,189 @@
+/**
+ * Hands at the gear while takes roll: a cable that is pulled, a unit that restarts, a knob that somebody turns, with a word or without. The take
+ * is void at once and its outputs are silent, whoever watches hears of it within a second, and nobody else's take is touched.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import type { Dispatcher } from '../../client/dispatcher.js';
+import type { OfferedJob } from '../../client/offered-job.js';
+import type { SealedSource } from '../../client/source.js';
+import { gear, startFaultyRig } from '../peers/gear-hands.js';
+import { link, offerJob, storedSource } from '../peers/jobs.js';
+import { watchAlerts } from '../peers/raw-client.js';
+import { scratch } from '../peers/scratch.js';
+import { rmsDbfs, sine, writeSignal } from '../peers/signals.js';
+import { Stack, until } from '../peers/stack.js';
+import { finishedTake, insertsOf } from '../peers/takes.js';
+import { maintenance } from '../peers/technician.js';
+
+const RATE = 48_000;
+const SECONDS = 6;
+/** Whoever watches the rig hears of lost gear within this. */
+const ALERT_MS = 1000;
+
+describe('hands at the gear', { timeout: 300_000 }, () => {
+  const cleanUp: (() => unknown)[] = [];
+  const suite = { after: (fn: () => unknown) => void cleanUp.unshift(fn) };
+  let stack: Stack;
+  let dispatcher: Dispatcher;
+  let source: SealedSource;
+  let alerts: Awaited<ReturnType<typeof watchAlerts>>['alerts'];
+
+  before(async () => {
+    const { inserts, channels } = insertsOf({ a: { width: 1 }, b: { width: 1 } });
+    stack = await Stack.make(suite, {
+      rigConfig: {
+        interface: { clock: 'realtime', rates: [RATE], in: channels, out: channels },
+        inserts,
+        processors: {
+          'eq-a': { profile: 'virtual.gain', insert: 'a', port: { virtual: true } },
+          'eq-b': { profile: 'virtual.gain', insert: 'b', port: { virtual: true } },
+        },
+      },
+    });
+    const watched = await watchAlerts(stack);
+    suite.after(watched.close);
+    alerts = watched.alerts;
+    const wav = join(await scratch(suite), 'tone.wav');
+    const shape = { rate: RATE, channels: 1, bits: 24, frames: SECONDS * RATE } as const;
+    await writeSignal(wav, { ...shape, sample: sine(997, -20, RATE) });
+    source = await storedSource(suite, stack, wav);
+    await startFaultyRig(stack);
+    await stack.startCourier();
+    dispatcher = await stack.dispatcher();
+  });
+  after(async () => {
+    for (const fn of cleanUp) await fn();
+  });
+  afterEach(async () => {
+    await gear(stack, { unit: 'eq-a', do: 'plug' });
+    await until(async () => (await stack.status()).state.processors.every(({ state }) => state === 'ready'));
+    alerts.length = 0;
+  });
+
+  const offer = (unit: string, gain: number) =>
+    offerJob(stack, dispatcher, source, { chain: [link(unit, { gain })], maxAttempts: 2 });
+  const alertOf = (code: string, severity: string) =>
+    alerts.find(({ alert }) => alert.problem.code === code && alert.severity === severity)?.alert;
+
+  /** Waits until the take plays, does what is to be done, and sees that its output falls silent long before the song is over. */
+  async function during(job: OfferedJob, send: number, act: () => Promise<unknown>): Promise<void> {
+    await job.until('rolling');
+    const silentFor = () => gear<number | null>(stack, { do: 'silentFor', send });
+    await until(
+      async () => {
+        const ms = await silentFor();
+        return ms !== null && ms < 100;
+      },
+      30_000,
+      'the tone',
+    );
+    await act();
+    await until(async () => (await silentFor())! > 200, 3000, `silence while ${SECONDS} s of tone play`);
+  }
+
+  /** The event that says why the first attempt was thrown away. */
+  async function voided(job: OfferedJob): Promise<{ code: string; message: string }> {
+    await until(() => job.past.some(({ payload }) => payload.type === 'ready' && payload.problem !== undefined));
+    return job.past.find(({ payload }) => payload.type === 'ready' && payload.problem)!.payload.problem!;
+  }
+
+  it('a link that goes silences its take at once, is told within a second, and touches no other take', async () => {
+    const [lost, other] = await Promise.all([offer('eq-a', -6), offer('eq-b', -12)]);
+    await other.until('rolling');
+    let unpluggedAt = 0;
+    await during(lost, 1, async () => {
+      unpluggedAt = performance.now();
+      await gear(stack, { unit: 'eq-a', do: 'unplug' });
+      await until(() => alertOf('processor.lost', 'critical') !== undefined, 30_000, 'the alert');
+      const tookMs = performance.now() - unpluggedAt;
+      assert.ok(tookMs < ALERT_MS, `the alert took ${tookMs.toFixed(0)} ms`);
+    });
+    assert.equal((await voided(lost)).code, 'processor.lost');
+    assert.deepEqual(alertOf('processor.lost', 'critical')!.problem.details, { processor: 'eq-a' });
+    const { health, state } = await stack.status();
+    const check = health
+      .find(({ subsystem }) => subsystem === 'processors')!
+      .checks.find(({ name }) => name === 'eq-a');
+    assert.equal(check!.status, 'failed');
+    assert.equal(state.mode, 'ready', 'the rig goes on');
+
+    const untouched = await finishedTake(suite, stack, dispatcher, other);
+    assert.equal(untouched.certificate.attempt, 1);
+    assert.ok(Math.abs(rmsDbfs(untouched.samples) + 32) < 0.01);
+
+    // Whatever happened to it meanwhile, it is safe before it is used again.
+    await gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: 12 });
+    await gear(stack, { unit: 'eq-a', do: 'plug' });
+    const again = await finishedTake(suite, stack, dispatcher, lost);
+    assert.equal(again.certificate.attempt, 2);
+    assert.ok(Math.abs(rmsDbfs(again.samples) + 26) < 0.01, 'of the second attempt every sample has its settings');
+    assert.ok(alertOf('processor.lost', 'notice'), 'struck off');
+  });
+
+  it('a unit that comes back is brought into its safe state, job or no job', async () => {
+    await gear(stack, { unit: 'eq-a', do: 'unplug' });
+    await until(() => alertOf('processor.lost', 'critical') !== undefined);
+    await gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: 12 });
+    await gear(stack, { unit: 'eq-a', do: 'plug' });
+    await until(async () => (await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' })) === 0);
+    await until(() => alertOf('processor.lost', 'notice') !== undefined);
+  });
+
+  it('a knob that somebody turns voids the take at once', async () => {
+    const job = await offer('eq-a', -6);
+    await during(job, 1, () =>
+      gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: -5, announce: 'LOCAL GAIN' }),
+    );
+    assert.equal((await voided(job)).code, 'take.drift');
+    await until(() => alertOf('processor.changed', 'warning') !== undefined);
+    const { certificate, samples } = await finishedTake(suite, stack, dispatcher, job);
+    assert.equal(certificate.attempt, 2);
+    assert.ok(Math.abs(rmsDbfs(samples) + 26) < 0.01);
+    const setting = certificate.processors[0]!.settings.find(({ name }) => name === 'gain');
+    assert.deepEqual(setting, {
+      name: 'gain',
+      unit: 'dB',
+      requested: -6,
+      sent: -6,
+      readBack: -6,
+      readBackAfter: -6,
+      state: 'verified',
+    });
+    assert.match(certificate.processors[0]!.profile.hash, /^sha256:[0-9a-f]{64}$/);
+  });
+
+  it('so does a value that drifts without a word', async () => {
+    const job = await offer('eq-a', -6);
+    await during(job, 1, () => gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: -5.99 }));
+    const problem = await voided(job);
+    assert.equal(problem.code, 'take.drift');
+    assert.match(problem.message, /eq-a .*gain/);
+    assert.equal((await finishedTake(suite, stack, dispatcher, job)).certificate.attempt, 2);
+  });
+
+  it('and a unit that restarts', async () => {
+    const job = await offer('eq-a', -6);
+    await during(job, 1, () => gear(stack, { unit: 'eq-a', do: 'reboot' }));
+    const problem = await voided(job);
+    assert.equal(problem.code, 'processor.lost');
+    assert.match(problem.message, /restarted/);
+    const { certificate, samples } = await finishedTake(suite, stack, dispatcher, job);
+    assert.equal(certificate.attempt, 2);
+    assert.ok(Math.abs(rmsDbfs(samples) + 26) < 0.01);
+  });
+
+  it('technicians find the gear safe, and may turn what they like without an alert', async () => {
+    await finishedTake(suite, stack, dispatcher, await offer('eq-a', -6));
+    assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), -6);
+    await maintenance(stack, 'maintenance.enter');
+    await until(async () => (await stack.status()).state.mode === 'maintenance');
+    assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
+    await gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: 12, announce: 'LOCAL GAIN' });
+    await maintenance(stack, 'maintenance.exit');
+    await until(async () => (await stack.status()).state.mode === 'ready');
+    assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
+    assert.equal(alertOf('processor.changed', 'warning'), undefined);
+  });
+});

@@ -1,0 +1,94 @@
+/**
+ * outboardd with hands at its gear: the real rig, put together as its main.ts does, whose simulated units can be unplugged, restarted and turned
+ * from outside, and whose outputs can be listened to. It takes orders as lines of JSON on `gear.sock` beside its control socket and answers each
+ * with a line.
+ */
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { SettingValue } from '../../core/contract/index.js';
+import { asOutboardError } from '../../core/errors.js';
+import { audioDriver } from '../../daemon/audio-driver.js';
+import { createLogger } from '../../daemon/log.js';
+import { rigOptions } from '../../daemon/rig/assemble.js';
+import { Rig } from '../../daemon/rig/rig.js';
+import { loadRigConfig } from '../../daemon/rig-config.js';
+import { createUnit } from '../../drivers/processors/unit.js';
+import { createVirtualTransport, type VirtualTransport } from '../../drivers/processors/virtual-unit.js';
+
+/** Below this a sample is silence: a ramp ends in it. */
+const AUDIBLE = 1e-6;
+
+export type GearOrder =
+  | { unit: string; do: 'unplug' | 'plug' | 'reboot' }
+  /** Somebody turns a knob; `announce` is what the unit says of it. */
+  | { unit: string; do: 'turn'; key: string; value: SettingValue; announce?: string }
+  | { unit: string; do: 'value'; key: string }
+  /** Milliseconds since a sample was last heard at this output (from 1), null when there never was one. */
+  | { do: 'silentFor'; send: number };
+
+const log = createLogger('faulty-rig', 'warn');
+const transports = new Map<string, VirtualTransport>();
+const lastAudible = new Map<number, number>();
+
+function obey(order: GearOrder): unknown {
+  if (order.do === 'silentFor') {
+    const at = lastAudible.get(order.send - 1);
+    return at === undefined ? null : performance.now() - at;
+  }
+  const transport = transports.get(order.unit);
+  if (!transport) throw new Error(`there is no unit ${order.unit}`);
+  if (order.do === 'unplug') transport.unplug();
+  else if (order.do === 'plug') transport.plugged = true;
+  else if (order.do === 'reboot') transport.reboot();
+  else if (order.do === 'turn') transport.localChange(order.key, order.value, order.announce);
+  else if (order.do === 'value') return transport.unit.value(order.key);
+  return true;
+}
+
+try {
+  const loaded = await loadRigConfig(process.argv[2]!);
+  const options = await rigOptions(loaded, {
+    log,
+    version: '0.0.0-test',
+    credentialsDirectory: undefined,
+    inherited: {},
+    onIndeterminate: () => process.exit(74),
+  });
+  const { audio, device, analog } = await audioDriver(loaded);
+  if (!analog) throw new Error('only a simulated analog path can be listened to');
+  const process_ = analog.process.bind(analog);
+  analog.process = (sends, returns, frames) => {
+    sends.forEach((block, send) => {
+      if (block.subarray(0, frames).some((sample) => Math.abs(sample) > AUDIBLE))
+        lastAudible.set(send, performance.now());
+    });
+    process_(sends, returns, frames);
+  };
+  const rig = new Rig({
+    ...options,
+    audio,
+    device,
+    makeUnit: (name, profile, insert) => {
+      const modifier = insert === undefined ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
+      const transport = createVirtualTransport(profile, modifier);
+      transports.set(name, transport);
+      return createUnit({ name, profile, transport, logger: log, backoff: { baseMs: 50, maxMs: 200 } });
+    },
+  });
+  process.on('SIGTERM', () => void rig.stop().then(() => process.exit(0)));
+  await rig.start();
+  createServer((socket) => {
+    createInterface({ input: socket }).on('line', (line) => {
+      try {
+        socket.write(`${JSON.stringify({ answer: obey(JSON.parse(line) as GearOrder) })}\n`);
+      } catch (error) {
+        socket.write(`${JSON.stringify({ error: String(error) })}\n`);
+      }
+    });
+  }).listen(join(dirname(loaded.resolve(loaded.config.sockets.control)), 'gear.sock'));
+} catch (cause) {
+  const error = asOutboardError(cause);
+  log.fatal({ err: cause, code: error.code }, error.message);
+  process.exit(error.exitCode);
+}
