@@ -26,7 +26,7 @@ async function bench(
   journal.db.commit('before', () => journal.setInsertTenant('tape', 'tenant-before'));
   const order: string[] = [];
   const memory = new InsertMemory({
-    profiles: new Map([['a.plate', { document: { memory: { seconds: 5 } } }]]),
+    profiles: new Map([['a.plate', { memory: { seconds: 5 } }]]),
     config: {
       inserts: {
         tape: { sends: [1], returns: [2], memorySeconds: 3 },
