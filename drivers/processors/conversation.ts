@@ -1,20 +1,21 @@
 /**
- * One command in flight on one open link. An answer is correlated with the command that waits for it; any other line is an error of the unit,
- * something that it says unasked, or noise, in this order.
+ * One command in flight on one open link. A command is one message or several that belong together. An answer is correlated with the command
+ * that waits for it; any other frame is an error of the unit, something that it says unasked, or noise, in this order.
  */
 import { delay, within } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
-import { LineFramer } from './framer.js';
+import type { Framer } from './framer.js';
 import type { LocalChange } from './processor-unit.js';
 import type { Profile } from './profile.js';
 import type { ErrorMeaning } from './profile-schema.js';
+import type { Speech } from './speech.js';
 import type { Link, LinkListener, Transport } from './transport.js';
 
-/** `other`: the line is an answer to this question, but not one that may be believed (another value, another unit). */
+/** `other`: the frame is an answer to this question, but not one that may be believed (another value, another unit). */
 export type Verdict<T> = { kind: 'answer'; value: T } | { kind: 'other'; message: string };
 
-/** Judges a line; undefined when it is no answer to this question at all. */
-export type Judge<T> = (line: string) => Verdict<T> | undefined;
+/** Judges a frame; undefined when it is no answer to this question at all. */
+export type Judge<T> = (frame: string) => Verdict<T> | undefined;
 
 /** Why there is no answer. `refused`: the unit said that it will not; asking again is no use. */
 export class NoAnswer extends Error {
@@ -27,6 +28,8 @@ export class NoAnswer extends Error {
 }
 
 interface Pending {
+  /** What the unit repeats before it answers, as far as it has not yet. */
+  echoes: string[];
   judge: Judge<unknown>;
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -40,22 +43,24 @@ export interface ConversationEvents {
 export class Conversation implements LinkListener {
   readonly #name: string;
   readonly #profile: Profile;
+  readonly #speech: Speech;
   readonly #events: ConversationEvents;
-  readonly #framer: LineFramer;
+  readonly #framer: Framer;
   readonly #ended = new AbortController();
   #link: Link | undefined;
   #pending: Pending | undefined;
   #stopWriting: ((error: Error) => void) | undefined;
   #lastByteAtMs = performance.now();
-  /** Lines that meant nothing; for the log. */
+  #turn: Promise<void> = Promise.resolve();
+  /** Frames that meant nothing; for the log. */
   noise = 0;
 
-  constructor(name: string, profile: Profile, events: ConversationEvents) {
+  constructor(name: string, profile: Profile, speech: Speech, events: ConversationEvents) {
     this.#name = name;
     this.#profile = profile;
+    this.#speech = speech;
     this.#events = events;
-    const { rxEnd, rxMax, rxGapMs } = profile.framing;
-    this.#framer = new LineFramer({ end: rxEnd, maxBytes: rxMax, gapMs: rxGapMs });
+    this.#framer = speech.framer();
   }
 
   /** Opens the link. @throws what the transport throws */
@@ -71,38 +76,68 @@ export class Conversation implements LinkListener {
   data(bytes: Uint8Array): void {
     if (this.#ended.signal.aborted) return;
     this.#lastByteAtMs = performance.now();
-    for (const line of this.#framer.push(bytes, this.#lastByteAtMs)) this.#line(line);
+    for (const frame of this.#framer.push(bytes, this.#lastByteAtMs)) {
+      this.#frame(frame);
+      // What a frame told may have ended the conversation: the rest of the bytes belongs to nobody.
+      if (this.#ended.signal.aborted) return;
+    }
   }
 
   lost(error: Error): void {
     this.#end(this.#lostError(error.message, error));
   }
 
-  /** Milliseconds on the monotonic clock at which the last byte went or came. */
+  /**
+   * Milliseconds on the monotonic clock at which the last byte went or came. With software pacing it lies ahead while the bytes that were
+   * handed over are still on their way.
+   */
   get lastByteAtMs(): number {
     return this.#lastByteAtMs;
   }
 
   /**
-   * Sends a command and waits for its answer.
+   * Keeps the wire for `work`: nothing that also takes its turn comes between. Not to be nested.
+   *
+   * @throws what `work` throws
+   */
+  async turn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    let leave = (): void => undefined;
+    this.#turn = new Promise((resolve) => {
+      leave = resolve;
+    });
+    await before;
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
+  /**
+   * Sends a command, message by message, and waits for its answer.
    *
    * @throws NoAnswer when the unit is silent, busy, refuses or says something else; OutboardError processor.lost when the link is gone
    */
-  async ask<T>(command: string, judge: Judge<T>): Promise<T> {
+  async ask<T>(command: string | readonly string[], judge: Judge<T>): Promise<T> {
     if (this.#pending !== undefined) throw new Error('a command is in flight already');
+    const messages = typeof command === 'string' ? [command] : command;
+    const [last = ''] = messages.slice(-1);
     await this.#pace();
     let timer: NodeJS.Timeout | undefined;
+    const echoes = this.#profile.framing.echo === 'command' ? [...messages] : [];
     const answer = new Promise<T>((resolve, reject) => {
-      this.#pending = { judge, resolve: resolve as (value: unknown) => void, reject };
+      this.#pending = { echoes, judge, resolve: resolve as (value: unknown) => void, reject };
     });
     // The write may fail first: then nobody awaits this promise.
     answer.catch(() => undefined);
     const { replyMs } = this.#profile.pacing;
+    const silent = (): void =>
+      this.#pending?.reject(new NoAnswer('silent', `no answer to ${shown(last)} within ${replyMs} ms`));
     try {
-      await this.#write(command, () => {
-        timer = setTimeout(() => {
-          this.#pending?.reject(new NoAnswer('silent', `no answer to "${command}" within ${replyMs} ms`));
-        }, replyMs);
+      for (const message of messages.slice(0, -1)) await this.#write(message, () => undefined);
+      await this.#write(last, (leavesInMs) => {
+        timer = setTimeout(silent, leavesInMs + replyMs);
       });
       return await answer;
     } finally {
@@ -111,23 +146,34 @@ export class Conversation implements LinkListener {
     }
   }
 
-  /** Sends a command that the unit does not answer. @throws OutboardError processor.lost */
-  async tell(command: string): Promise<void> {
+  /**
+   * Sends a command that the unit does not answer; where it echoes, the echo is awaited.
+   *
+   * @throws NoAnswer when a declared echo does not come or differs; OutboardError processor.lost
+   */
+  async tell(command: string | readonly string[]): Promise<void> {
+    if (this.#profile.framing.echo === 'command')
+      return await this.ask(command, (rest) => (rest === '' ? { kind: 'answer', value: undefined } : undefined));
     await this.#pace();
-    await this.#write(command, () => undefined);
+    for (const message of typeof command === 'string' ? [command] : command)
+      await this.#write(message, () => undefined);
   }
 
   /**
    * Lets whatever is still under way arrive and be dropped, until the wire was silent for `quietMs` (the profile's when absent).
    *
-   * @throws OutboardError processor.reply when the unit does not stop talking; processor.lost
+   * @throws OutboardError processor.lost, also when the unit does not stop talking: the link ends then
    */
   async drain(quietMs = this.#profile.pacing.quietMs): Promise<void> {
     const giveUpAtMs = performance.now() + 10 * (this.#profile.pacing.replyMs + quietMs);
     let quietSinceMs = performance.now();
     for (let leftMs = quietMs; leftMs > 0; leftMs = quietSinceMs + quietMs - performance.now()) {
-      if (performance.now() > giveUpAtMs)
-        throw new OutboardError('processor.reply', `${this.#name}: the unit does not stop talking`);
+      if (performance.now() > giveUpAtMs) {
+        // Whoever cannot be interrupted cannot be spoken to.
+        const error = this.#lostError('the unit does not stop talking');
+        this.#end(error);
+        throw error;
+      }
       await this.rest(leftMs);
       quietSinceMs = Math.max(quietSinceMs, this.#lastByteAtMs);
     }
@@ -141,24 +187,35 @@ export class Conversation implements LinkListener {
     await link?.close();
   }
 
+  /** Waits for the pause that the unit needs between two commands. */
   async #pace(): Promise<void> {
     if (this.#link === undefined || this.#ended.signal.aborted) throw this.#gone();
     const restMs = this.#lastByteAtMs + this.#profile.pacing.gapMs - performance.now();
     if (restMs > 0) await this.rest(restMs);
   }
 
-  /** `sent` runs as soon as the bytes are handed over: the answer can come before the write is confirmed. */
-  async #write(command: string, sent: () => void): Promise<void> {
+  /**
+   * Hands one message to the link. `sent` runs as soon as that is done, with the time until its last byte is on the wire: the answer can come
+   * before the write is confirmed.
+   */
+  async #write(message: string, sent: (leavesInMs: number) => void): Promise<void> {
     const link = this.#link;
     if (link === undefined || this.#ended.signal.aborted) throw this.#gone();
+    const { replyMs, bytesPerSec } = this.#profile.pacing;
+    const bytes = Buffer.from(message + this.#profile.framing.txEnd, 'latin1');
+    // A link that takes bytes faster than the unit does (USB-MIDI) would overrun it: the message waits until those before it have gone.
+    const wireMs = bytesPerSec === undefined ? 0 : (1000 * bytes.length) / bytesPerSec;
+    const waitMs = bytesPerSec === undefined ? 0 : this.#lastByteAtMs - performance.now();
+    if (waitMs > 0) await this.rest(waitMs);
     // Generous against the slowest line: a driver that never confirms must not hold the unit for ever.
-    const limitMs = 10 * this.#profile.pacing.replyMs;
+    const limitMs = 10 * replyMs;
     try {
       const written = new Promise<void>((resolve, reject) => {
         this.#stopWriting = reject;
-        link.write(Buffer.from(command + this.#profile.framing.txEnd, 'latin1')).then(resolve, reject);
+        link.write(bytes).then(resolve, reject);
       });
-      sent();
+      sent(wireMs);
+      this.#lastByteAtMs = performance.now() + wireMs;
       await within(limitMs, written, () => new Error(`the bytes did not leave within ${limitMs} ms`));
     } catch (cause) {
       if (this.#ended.signal.aborted) throw this.#gone();
@@ -180,19 +237,31 @@ export class Conversation implements LinkListener {
     }
   }
 
-  #line(line: string): void {
+  #frame(received: string): void {
     const pending = this.#pending;
-    const verdict = pending?.judge(line);
+    const echo = pending?.echoes[0];
+    let frame = received;
+    if (pending !== undefined && echo !== undefined && received.startsWith(echo)) {
+      pending.echoes.shift();
+      // Without an end of its own the echo runs into the answer; for a command without an answer it is all there is.
+      frame = received.slice(echo.length);
+      if (frame === '' && (pending.echoes.length > 0 || pending.judge('') === undefined)) return;
+    }
+    // As long as its echo is due, nobody knows what the unit heard.
+    const isEchoed = pending?.echoes.length === 0;
+    const verdict = isEchoed ? pending?.judge(frame) : undefined;
     if (verdict?.kind === 'answer') return pending?.resolve(verdict.value);
-    const meaning = this.#profile.errors.find(({ rx }) => rx.test(line))?.as;
+    const meaning = this.#speech.error(frame);
     if (meaning !== undefined) {
-      pending?.reject(new NoAnswer(whyOf(meaning), `the unit answered "${line}" (${meaning})`));
+      pending?.reject(new NoAnswer(whyOf(meaning), `the unit answered ${shown(frame)} (${meaning})`));
       return;
     }
-    const unsolicited = this.#profile.unsolicited.find(({ rx }) => rx.test(line));
     // A wrong echo is more than news: the command that waits may have been heard wrongly.
     if (verdict?.kind === 'other') return pending?.reject(new NoAnswer('other', verdict.message));
-    if (unsolicited !== undefined) return this.#events.unsolicited({ means: unsolicited.means, line });
+    const means = this.#speech.unsolicited(frame);
+    if (means !== undefined) return this.#events.unsolicited({ means, line: frame });
+    if (pending !== undefined && !isEchoed)
+      return pending.reject(new NoAnswer('other', `the unit repeated ${shown(echo ?? '')} as ${shown(frame)}`));
     this.noise++;
   }
 
@@ -226,4 +295,10 @@ export class Conversation implements LinkListener {
 
 function whyOf(meaning: ErrorMeaning): NoAnswer['why'] {
   return meaning === 'busy' ? 'busy' : 'refused';
+}
+
+/** A frame for people: as text where it is text, else its bytes in hexadecimal. */
+export function shown(frame: string): string {
+  if (/^[\x20-\x7e]*$/.test(frame)) return `"${frame}"`;
+  return Array.from(frame, (c) => c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()).join(' ');
 }

@@ -1,45 +1,62 @@
 /**
- * What is asked of a unit, with its retries: who it is, take this value, what is your value. After a time-out the wire is drained, the unit is
- * asked what it has, and only then is the (absolute) command sent again, so that a late answer is never taken for a fresh one.
+ * What is asked of a unit, with its retries: who it is, take this value, what is your value, give me a dump. After a time-out the wire is
+ * drained, the unit is asked what it has, and only then is the (absolute) command sent again, so that a late answer is never taken for a fresh
+ * one. Every exchange keeps the wire until it is over.
  */
 import type { SettingValue } from '../../core/contract/primitives.js';
 import { OutboardError } from '../../core/errors.js';
-import { type Conversation, type Judge, NoAnswer } from './conversation.js';
+import type { DumpCodec, Statement } from './codec.js';
+import { type Conversation, type Judge, NoAnswer, shown } from './conversation.js';
 import { compare, type Decimal } from './decimal.js';
-import { parseAck, parseReply, readLine, setLine } from './parameter.js';
-import type { IdentityStep, Profile } from './profile.js';
+import type { Parameter } from './parameter.js';
+import type { IdentityStep, Profile, SessionStep } from './profile.js';
 import type { Target } from './settings.js';
+import type { Speech } from './speech.js';
 
-export interface Reading {
-  readonly w: Decimal;
-  readonly value: SettingValue;
+/** A value that the unit reports; undefined: it says that it is still on its way. */
+export type Reading = { readonly w: Decimal; readonly value: SettingValue } | undefined;
+
+/** What must be known about a setting to read it. */
+type Question = Pick<Target, 'parameter' | 'index' | 'key'>;
+
+interface Fresh {
+  readonly frame: string;
+  /** `lastByteAtMs` when it had come: with any byte after it, it is old. */
+  readonly atMs: number;
 }
 
 export class Exchange {
   readonly #name: string;
   readonly #profile: Profile;
+  readonly #speech: Speech;
   readonly #conversation: Conversation;
+  readonly #dumps = new Map<string, Fresh>();
 
-  constructor(name: string, profile: Profile, conversation: Conversation) {
+  constructor(name: string, profile: Profile, speech: Speech, conversation: Conversation) {
     this.#name = name;
     this.#profile = profile;
+    this.#speech = speech;
     this.#conversation = conversation;
   }
 
   /**
-   * Asks the unit who it is. Nothing but the profile's identity steps is sent.
+   * Asks the unit who it is. Nothing but the profile's identity steps is sent. Resolves with the named groups of their patterns.
    *
    * @throws OutboardError processor.identity for another unit, processor.timeout for silence, processor.lost
    */
-  async identify(): Promise<void> {
-    await this.#conversation.drain();
-    for (const step of this.#profile.identity) await this.#identifyStep(step);
+  async identify(): Promise<Record<string, string>> {
+    return await this.#conversation.turn(async () => {
+      await this.#conversation.drain();
+      const said: Record<string, string> = {};
+      for (const step of this.#profile.identity) Object.assign(said, await this.#identifyStep(step));
+      return said;
+    });
   }
 
-  async #identifyStep(step: IdentityStep): Promise<void> {
+  async #identifyStep(step: IdentityStep): Promise<Record<string, string>> {
     const noiseBefore = this.#conversation.noise;
-    const judge: Judge<Record<string, string>> = (line) => {
-      const match = step.rx.exec(line);
+    const judge: Judge<Record<string, string>> = (frame) => {
+      const match = step.rx.exec(frame);
       return match === null ? undefined : { kind: 'answer', value: { ...match.groups } };
     };
     let groups: Record<string, string>;
@@ -51,7 +68,7 @@ export class Exchange {
       if (spoke || this.#conversation.noise > noiseBefore)
         throw this.#error(
           'processor.identity',
-          `the unit does not answer "${step.tx}" as a ${this.#profile.id} does`,
+          `the unit does not answer ${shown(step.tx)} as a ${this.#profile.id} does`,
           error,
         );
       throw error;
@@ -62,52 +79,131 @@ export class Exchange {
           'processor.identity',
           `the unit says ${group} "${groups[group] ?? ''}", the profile ${this.#profile.id} wants "${value}"`,
         );
+    return groups;
+  }
+
+  /** Steps that begin or end a session with the unit. @throws OutboardError processor.* */
+  async say(steps: readonly SessionStep[]): Promise<void> {
+    for (const step of steps) await this.#conversation.turn(() => this.#persist(() => this.#sayOnce(step)));
+  }
+
+  async #sayOnce({ tx, rx }: SessionStep): Promise<void> {
+    if (rx === undefined) await this.#conversation.tell(tx);
+    else await this.#conversation.ask(tx, (frame) => (rx.test(frame) ? { kind: 'answer', value: true } : undefined));
+  }
+
+  /** True when the unit says that it heard a setting. */
+  acknowledges(parameter: Parameter): boolean {
+    return this.#speech.codec(parameter).ack !== undefined;
   }
 
   /** Sends one setting and sees it acknowledged, where the unit acknowledges. @throws OutboardError processor.* */
   async set(target: Target): Promise<void> {
-    const { parameter, index, w } = target;
-    const command = setLine(parameter, index, w);
-    if (parameter.codec.ack === undefined) return await this.#conversation.tell(command);
-    const judge: Judge<true> = (line) => {
-      const said = parseAck(parameter, line);
-      if (said === undefined || (said.index !== null && said.index !== index)) return undefined;
-      if (said.w !== null && compare(said.w, w) !== 0)
-        return { kind: 'other', message: `"${command}" was acknowledged as "${line}"` };
-      return { kind: 'answer', value: true };
-    };
-    await this.#persist(
-      () => this.#conversation.ask(command, judge),
-      () => this.#query(target),
+    await this.#conversation.turn(() =>
+      this.#persist(
+        () => this.#setOnce(target),
+        () => this.#query(target),
+      ),
     );
   }
 
-  /** The present value. @throws OutboardError processor.* */
-  async read(target: Target): Promise<Reading> {
-    return await this.#persist(() => this.#readOnce(target));
+  async #setOnce({ parameter, index, w, key }: Target): Promise<void> {
+    const codec = this.#speech.codec(parameter);
+    let dump: string | undefined;
+    const modified = codec.modifies?.(index);
+    if (modified !== undefined) {
+      dump = await this.#dumpOnce(modified, true);
+      const present = this.#dumpCodec(modified).value(parameter, index, dump);
+      // The bits lie there as they should: writing the whole byte again could only do harm.
+      if (present !== undefined && compare(present, w) === 0) return;
+    }
+    const messages = codec.set(index, w, dump);
+    if (codec.ack === undefined) return await this.#conversation.tell(messages);
+    const judge: Judge<true> = (frame) => {
+      const said = codec.ack?.(frame);
+      if (said === undefined || (said.index !== null && said.index !== index)) return undefined;
+      if (said.w !== null && compare(said.w, w) !== 0)
+        return { kind: 'other', message: `${shown(messages.join(''))} was acknowledged as ${shown(frame)} (${key})` };
+      return { kind: 'answer', value: true };
+    };
+    await this.#conversation.ask(messages, judge);
   }
 
-  async #readOnce({ parameter, index }: Target): Promise<Reading> {
-    const question = readLine(parameter, index) as string;
-    return await this.#conversation.ask(question, (line) => {
-      const said = parseReply(parameter, line);
-      if (said?.w == null || (said.index !== null && said.index !== index)) return undefined;
-      const value = parameter.taper.decode(said.w);
-      return value === undefined
+  /** The present value. @throws OutboardError processor.* */
+  async read(question: Question): Promise<Reading> {
+    return await this.#conversation.turn(() => this.#persist(() => this.#readOnce(question)));
+  }
+
+  /**
+   * The present values of settings that a dump reports, all from the same one, which is fetched now.
+   *
+   * @throws OutboardError processor.*
+   */
+  async readDump(name: string, questions: readonly Question[]): Promise<Reading[]> {
+    return await this.#conversation.turn(() =>
+      this.#persist(async () => {
+        const frame = await this.#dumpOnce(name, false);
+        return questions.map((question) => this.#inDump(name, frame, question));
+      }),
+    );
+  }
+
+  async #readOnce(question: Question): Promise<Reading> {
+    const { parameter, index, key } = question;
+    const { read } = this.#speech.codec(parameter);
+    if (read === undefined) throw new Error(`${key} cannot be read`);
+    if (read.kind === 'dump') {
+      const name = read.dump(index);
+      return this.#inDump(name, await this.#dumpOnce(name, false), question);
+    }
+    const tx = read.tx(index);
+    return await this.#conversation.ask<Reading>(tx, (frame) => {
+      const said = read.reply(frame);
+      if (said === undefined || (said.index !== null && said.index !== index)) return undefined;
+      if (said.pending === true) return { kind: 'answer', value: undefined };
+      if (said.w === null) return undefined;
+      const reading = decoded(question, said);
+      return reading === undefined
         ? {
             kind: 'other',
-            message: `"${question}" was answered with "${line}", which is no value that the profile knows`,
+            message: `${shown(tx)} was answered with ${shown(frame)}, which is no value that the profile knows`,
           }
-        : { kind: 'answer', value: { w: said.w, value } };
+        : { kind: 'answer', value: reading };
     });
+  }
+
+  #inDump(name: string, frame: string, question: Question): Reading {
+    const w = this.#dumpCodec(name).value(question.parameter, question.index, frame);
+    const reading = w === undefined ? undefined : decoded(question, { index: question.index, w });
+    if (reading === undefined)
+      throw new NoAnswer('other', `the dump "${name}" has no value for ${question.key} that the profile knows`);
+    return reading;
+  }
+
+  /** A dump of what the unit has now. `reuse`: one after which no byte went or came is as good. */
+  async #dumpOnce(name: string, reuse: boolean): Promise<string> {
+    const codec = this.#dumpCodec(name);
+    const last = this.#dumps.get(name);
+    if (reuse && last !== undefined && last.atMs === this.#conversation.lastByteAtMs) return last.frame;
+    const frame = await this.#conversation.ask(codec.tx, (said) =>
+      codec.isReply(said) ? { kind: 'answer', value: said } : undefined,
+    );
+    this.#dumps.set(name, { frame, atMs: this.#conversation.lastByteAtMs });
+    return frame;
+  }
+
+  #dumpCodec(name: string): DumpCodec {
+    const codec = this.#profile.dumps.get(name);
+    if (codec === undefined) throw new Error(`the profile has no dump "${name}"`);
+    return codec;
   }
 
   /** Proves that question and answer belong together again. What the answer is does not matter: the setting is sent again anyway. */
   async #query(target: Target): Promise<void> {
-    if (target.parameter.codec.read !== undefined) await this.#readOnce(target);
+    if (this.#speech.codec(target.parameter).read !== undefined) await this.#readOnce(target);
     else
       for (const { tx, rx } of this.#profile.identity)
-        await this.#conversation.ask(tx, (line) => (rx.test(line) ? { kind: 'answer', value: true } : undefined));
+        await this.#conversation.ask(tx, (frame) => (rx.test(frame) ? { kind: 'answer', value: true } : undefined));
   }
 
   /**
@@ -144,4 +240,9 @@ export class Exchange {
   ): OutboardError {
     return new OutboardError(code, `${this.#name}: ${message}`, { cause, details: { processor: this.#name } });
   }
+}
+
+function decoded({ parameter }: Question, { w }: Statement): Reading {
+  const value = w === null ? undefined : parameter.taper.decode(w);
+  return w === null || value === undefined ? undefined : { w, value };
 }

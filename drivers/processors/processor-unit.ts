@@ -23,6 +23,11 @@ export interface ProcessorUnit {
   readonly state: UnitState;
   /** The last thing that went wrong; stays after the state is good again. */
   readonly lastFault: OutboardError | undefined;
+  /**
+   * What the unit said of itself when it was identified on this link: the named groups of the profile's patterns (part, firmware …).
+   * Undefined while there is no link.
+   */
+  readonly identity: Readonly<Record<string, string>> | undefined;
   /** Milliseconds from the first byte to the last read-back of the last recall that succeeded; without the settling. */
   readonly lastWireMs: number;
   /**
@@ -33,7 +38,14 @@ export interface ProcessorUnit {
   /** Closes the wire; a command in flight fails with processor.lost. */
   stop(): Promise<void>;
   /**
-   * Sets what is named, in the profile's order, reads it back and lets it settle. What is not named stays as it is.
+   * Asks again who is there.
+   *
+   * @throws OutboardError processor.identity when it is another unit by now: it is refused then | processor.lost | processor.timeout
+   */
+  identify(): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Sets what is named, in the profile's order, with its interlocks and in its steps, reads it back and lets it settle. What is not named
+   * stays as it is, or is put back.
    *
    * @throws OutboardError job.setting before anything is sent | processor.lost | processor.timeout | processor.reply |
    *   processor.identity | processor.unverified
@@ -44,7 +56,10 @@ export interface ProcessorUnit {
    * and nobody touched the unit since the last recall. A difference is reported, not thrown.
    */
   readBack(settings: Settings): Promise<RecalledSetting[]>;
-  /** Applies the profile's safe state, in its order, verified like a recall. */
+  /**
+   * Applies the profile's safe state, in its order and at once, verified like a recall. What one setting refuses does not keep the others from
+   * theirs; the first error is thrown.
+   */
   safe(): Promise<void>;
   /** Returns the function that removes the listener. */
   onLocalChange(listener: (change: LocalChange) => void): () => void;

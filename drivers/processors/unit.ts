@@ -5,15 +5,19 @@
  */
 import type { RecalledSetting } from '../../core/contract/event.js';
 import type { Settings } from '../../core/contract/primitives.js';
-import { backoffMs, delay } from '../../core/duration.js';
+import { backoffMs, delay, within } from '../../core/duration.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
 import { Conversation } from './conversation.js';
-import { absolute, compare, type Decimal, subtract } from './decimal.js';
 import { Exchange, type Reading } from './exchange.js';
+import { KeepAlive } from './keep-alive.js';
+import { Knowledge } from './knowledge.js';
 import type { LocalChange, ProcessorUnit, UnitState } from './processor-unit.js';
 import type { Profile } from './profile.js';
+import { agrees, Recall, type RecallOptions, safeTargets } from './recall.js';
 import { resolveSettings, type Target } from './settings.js';
+import { Speech } from './speech.js';
 import type { Transport } from './transport.js';
+import { StateMachine } from './unit-state.js';
 
 /** What pino offers, as far as it is used. */
 export interface UnitLogger {
@@ -30,6 +34,9 @@ export interface UnitOptions {
   backoff?: { baseMs: number; maxMs: number };
 }
 
+/** Longest time to take leave of a unit beside its answers. */
+const LEAVE_MS = 1000;
+
 export function createUnit(options: UnitOptions): ProcessorUnit {
   return new WiredUnit(options);
 }
@@ -37,6 +44,8 @@ export function createUnit(options: UnitOptions): ProcessorUnit {
 interface Session {
   conversation: Conversation;
   exchange: Exchange;
+  recall: Recall;
+  identity: Readonly<Record<string, string>>;
   end(error: OutboardError): void;
 }
 
@@ -48,29 +57,32 @@ class WiredUnit implements ProcessorUnit {
   readonly #backoff: { baseMs: number; maxMs: number };
   readonly #changeListeners = new Set<(change: LocalChange) => void>();
   readonly #stateListeners = new Set<(state: UnitState) => void>();
-  #state: UnitState = 'absent';
+  readonly #machine = new StateMachine((state) => this.#became(state));
+  readonly #known = new Knowledge();
+  readonly #speech: Speech;
   #lastFault: OutboardError | undefined;
   #lastWireMs = 0;
   #running: { stopper: AbortController; firstTry: Promise<void>; done: Promise<void> } | undefined;
   #session: Session | undefined;
-  /** What the unit was last heard to have, by setting; empty after a loss or a local change. */
-  #known = new Map<string, Decimal>();
-  /** Counts what voids a verification. */
-  #disturbances = 0;
-  /** `#disturbances` when the last recall had been verified. */
+  /** `disturbances` when the last recall had been verified. */
   #undisturbedAt = -1;
   #queue: Promise<void> = Promise.resolve();
 
   constructor({ name, profile, transport, logger, backoff }: UnitOptions) {
     this.name = name;
     this.profile = profile;
+    this.#speech = new Speech(profile);
     this.#transport = transport;
     this.#logger = logger;
     this.#backoff = backoff ?? { baseMs: 250, maxMs: 10_000 };
   }
 
   get state(): UnitState {
-    return this.#state;
+    return this.#machine.state;
+  }
+
+  get identity(): Readonly<Record<string, string>> | undefined {
+    return this.#session?.identity;
   }
 
   get lastFault(): OutboardError | undefined {
@@ -104,6 +116,13 @@ class WiredUnit implements ProcessorUnit {
     await running?.done;
   }
 
+  async identify(): Promise<Readonly<Record<string, string>>> {
+    return await this.#exclusive(async (session) => {
+      session.identity = await session.exchange.identify();
+      return session.identity;
+    });
+  }
+
   async recall(settings: Settings): Promise<RecalledSetting[]> {
     const targets = resolveSettings(this.profile, settings);
     return await this.#exclusive((session) => this.#apply(session, targets));
@@ -112,21 +131,19 @@ class WiredUnit implements ProcessorUnit {
   async readBack(settings: Settings): Promise<RecalledSetting[]> {
     const targets = resolveSettings(this.profile, settings);
     return await this.#exclusive(async (session) => {
-      const readings = await this.#readAll(session, targets);
-      const undisturbed = this.#disturbances === this.#undisturbedAt;
+      const readings = await session.recall.read(targets);
+      const undisturbed = this.#known.disturbances === this.#undisturbedAt;
       return targets.map((target) => {
         const reading = readings.get(target.key);
-        return reported(target, reading, undisturbed && reading !== undefined && agrees(target, reading));
+        return reported(target, reading, undisturbed && agrees(target, reading));
       });
     });
   }
 
   async safe(): Promise<void> {
-    const { safeState, document } = this.profile;
-    const keys = Object.keys(safeState);
-    // The safe state has an order of its own.
-    const targets = resolveSettings(this.profile, safeState).sort((a, b) => keys.indexOf(a.key) - keys.indexOf(b.key));
-    await this.#exclusive((session) => this.#apply(session, targets, document.safe.settleMs));
+    const targets = safeTargets(this.profile);
+    const { settleMs } = this.profile.document.safe;
+    await this.#exclusive((session) => this.#apply(session, targets, { leastSettleMs: settleMs, direct: true }));
   }
 
   onLocalChange(listener: (change: LocalChange) => void): () => void {
@@ -139,56 +156,14 @@ class WiredUnit implements ProcessorUnit {
     return () => this.#stateListeners.delete(listener);
   }
 
-  /** Sets, reads back, settles. `leastSettleMs` is waited even where nothing changed. */
-  async #apply(session: Session, targets: readonly Target[], leastSettleMs = 0): Promise<RecalledSetting[]> {
-    const beganAtMs = performance.now();
-    const disturbances = this.#disturbances;
-    let settleMs = leastSettleMs;
-    for (const target of targets) {
-      const known = this.#known.get(target.key);
-      if (known === undefined || compare(known, target.w) !== 0)
-        settleMs = Math.max(settleMs, target.parameter.settleMs);
-      // Until it is read back, nobody knows.
-      this.#known.delete(target.key);
-      await session.exchange.set(target);
-    }
-    const readings = await this.#readAll(session, targets, true);
-    const { lastByteAtMs } = session.conversation;
-    const wireMs = targets.length === 0 ? 0 : lastByteAtMs - beganAtMs;
-    const settledAtMs = lastByteAtMs + settleMs;
-    // More than once where need be: a timer may fire a little early.
-    for (let left = settledAtMs - performance.now(); left > 0; left = settledAtMs - performance.now())
-      await session.conversation.rest(left);
-    if (this.#disturbances !== disturbances)
-      throw this.#unverified('somebody changed a setting at the unit during the recall', {});
-    this.#undisturbedAt = disturbances;
+  async #apply(session: Session, targets: readonly Target[], options?: RecallOptions): Promise<RecalledSetting[]> {
+    const { readings, wireMs } = await session.recall.apply(targets, options);
+    this.#undisturbedAt = this.#known.disturbances;
     this.#lastWireMs = wireMs;
-    return targets.map((target) => reported(target, readings.get(target.key), readings.has(target.key)));
+    return targets.map((target) => reported(target, readings.get(target.key), readings.get(target.key) !== undefined));
   }
 
-  /** Reads what can be read. With `insist`, a value that is not the requested one is asked for again and then thrown. */
-  async #readAll(session: Session, targets: readonly Target[], insist = false): Promise<Map<string, Reading>> {
-    const readings = new Map<string, Reading>();
-    for (const target of targets) {
-      if (target.parameter.verifyBy !== 'readback') continue;
-      let reading = await session.exchange.read(target);
-      for (let left = this.profile.pacing.retries; insist && !agrees(target, reading) && left > 0; left--) {
-        await session.conversation.drain();
-        reading = await session.exchange.read(target);
-      }
-      if (insist && !agrees(target, reading))
-        throw this.#unverified(`${target.key} was set to ${target.value} and reads ${reading.value}`, {
-          setting: target.key,
-          requested: target.value,
-          readBack: reading.value,
-        });
-      this.#known.set(target.key, reading.w);
-      readings.set(target.key, reading);
-    }
-    return readings;
-  }
-
-  /** One at a time, and only while the unit is there. A time-out that outlived its retries ends the link. */
+  /** One at a time, and only while the unit is there. A time-out that outlived its retries ends the link, as does another unit's answer. */
   async #exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const before = this.#queue;
     let leave = (): void => undefined;
@@ -199,15 +174,16 @@ class WiredUnit implements ProcessorUnit {
     const session = this.#session;
     try {
       if (session === undefined) throw this.#notReady();
-      this.#become('busy');
+      this.#machine.become('busy');
       return await work(session);
     } catch (thrown) {
       const error = asOutboardError(thrown);
       if (session !== undefined) this.#lastFault = error;
-      if (isOutboardError(error, 'processor.timeout')) session?.end(error);
+      const isOver = isOutboardError(error, 'processor.timeout') || isOutboardError(error, 'processor.identity');
+      if (isOver) session?.end(error);
       throw error;
     } finally {
-      if (session !== undefined && this.#session === session) this.#become('ready');
+      if (session !== undefined && this.#session === session) this.#machine.become('ready');
       leave();
     }
   }
@@ -219,10 +195,10 @@ class WiredUnit implements ProcessorUnit {
       tried();
       failures = wasReady ? 0 : failures + 1;
       const { baseMs, maxMs } = this.#backoff;
-      const pauseMs = this.#state === 'refused' ? maxMs : backoffMs(failures, baseMs, maxMs);
+      const pauseMs = this.state === 'refused' ? maxMs : backoffMs(failures, baseMs, maxMs);
       await delay(pauseMs, signal).catch(() => undefined);
     }
-    this.#become('absent');
+    this.#machine.become('absent');
   }
 
   /** One life of a link, from opening to its end. Resolves with whether the unit was ready in between. */
@@ -232,7 +208,7 @@ class WiredUnit implements ProcessorUnit {
     const ended = new Promise<OutboardError>((resolve) => {
       resolveEnded = resolve;
     });
-    const conversation = new Conversation(name, profile, {
+    const conversation = new Conversation(name, profile, this.#speech, {
       unsolicited: (change) => this.#heard(change, conversation),
       lost: (error) => end(error),
     });
@@ -240,43 +216,61 @@ class WiredUnit implements ProcessorUnit {
     const end = (error: OutboardError): void => {
       if (this.#session?.conversation === conversation) {
         this.#session = undefined;
-        if (!signal.aborted) this.#fault(error, 'lost');
+        if (!signal.aborted) this.#fault(error, error.code === 'processor.identity' ? 'refused' : 'lost');
       }
       conversation.close(error).catch(() => undefined);
       resolveEnded(error);
     };
     const failed = ended.then((error) => Promise.reject(error));
     failed.catch(() => undefined);
-    const stop = (): void => end(this.#lost('the unit was stopped'));
+    const exchange = new Exchange(name, profile, this.#speech, conversation);
+    const { keepAlive } = profile.session;
+    const beat = keepAlive === undefined ? undefined : new KeepAlive(keepAlive, exchange, end);
+    const stop = (): void => void this.#leave(exchange).finally(() => end(this.#lost('the unit was stopped')));
     signal.addEventListener('abort', stop, { once: true });
     try {
-      this.#become('opening');
+      this.#machine.become('opening');
       await Promise.race([conversation.open(this.#transport, signal), failed]);
-      this.#become('identifying');
-      const exchange = new Exchange(name, profile, conversation);
-      await Promise.race([exchange.identify(), failed]);
-      this.#session = { conversation, exchange, end };
-      this.#become('ready');
+      this.#machine.become('identifying');
+      const identity = await Promise.race([exchange.identify(), failed]);
+      await Promise.race([exchange.say(profile.session.begin), failed]);
+      const recall = new Recall(name, profile, { conversation, exchange }, this.#known);
+      this.#session = { conversation, exchange, recall, identity, end };
+      this.#machine.become('ready');
+      beat?.start();
       tried();
       await ended;
       return true;
     } catch (thrown) {
       const error = thrown instanceof OutboardError ? thrown : this.#lost(messageOf(thrown), thrown);
       const refused = error.code === 'processor.identity';
-      if (!signal.aborted) this.#fault(error, refused ? 'refused' : this.#state === 'opening' ? 'absent' : 'lost');
+      if (!signal.aborted) this.#fault(error, refused ? 'refused' : this.state === 'opening' ? 'absent' : 'lost');
       return false;
     } finally {
       signal.removeEventListener('abort', stop);
+      beat?.stop();
       this.#session = undefined;
-      this.#known.clear();
-      this.#disturbances++;
+      this.#known.disturbed();
       await conversation.close(this.#lost('the link was closed')).catch(() => undefined);
     }
   }
 
+  /** Takes leave of a unit that is listening: its front panel is unlocked, if that is how its sessions end. */
+  async #leave(exchange: Exchange): Promise<void> {
+    const { end } = this.profile.session;
+    if (this.state !== 'ready' || end.length === 0) return;
+    this.#session = undefined;
+    const { replyMs, retries } = this.profile.pacing;
+    const limitMs = LEAVE_MS + end.length * (retries + 1) * replyMs;
+    try {
+      await within(limitMs, exchange.say(end), () => new Error('the unit does not answer'));
+    } catch (error) {
+      this.#logger?.warn({ processor: this.name, error: messageOf(error) }, 'the session with the unit was not ended');
+    }
+  }
+
   #heard(change: LocalChange, conversation: Conversation): void {
-    this.#disturbances++;
-    this.#known.clear();
+    this.#known.disturbed();
     const session = this.#session;
     // Many units restart when their port is opened: while it is being identified, a banner is no news.
     if (session?.conversation !== conversation) return;
@@ -287,13 +281,11 @@ class WiredUnit implements ProcessorUnit {
 
   #fault(error: OutboardError, state: UnitState): void {
     this.#lastFault = error;
-    this.#become(state);
+    this.#machine.become(state);
     this.#logger?.warn({ processor: this.name, code: error.code, state }, error.message);
   }
 
-  #become(state: UnitState): void {
-    if (this.#state === state) return;
-    this.#state = state;
+  #became(state: UnitState): void {
     for (const listener of this.#stateListeners) this.#tell(() => listener(state));
   }
 
@@ -308,11 +300,11 @@ class WiredUnit implements ProcessorUnit {
 
   #notReady(): OutboardError {
     const { code } =
-      this.#state === 'refused' && this.#lastFault ? this.#lastFault : { code: 'processor.lost' as const };
+      this.state === 'refused' && this.#lastFault ? this.#lastFault : { code: 'processor.lost' as const };
     const why = this.#lastFault === undefined ? '' : `: ${this.#lastFault.message}`;
-    return new OutboardError(code, `${this.name} is ${this.#state}${why}`, {
+    return new OutboardError(code, `${this.name} is ${this.state}${why}`, {
       cause: this.#lastFault,
-      details: { processor: this.name, state: this.#state },
+      details: { processor: this.name, state: this.state },
     });
   }
 
@@ -322,20 +314,10 @@ class WiredUnit implements ProcessorUnit {
       details: { processor: this.name },
     });
   }
-
-  #unverified(message: string, details: Record<string, unknown>): OutboardError {
-    return new OutboardError('processor.unverified', `${this.name}: ${message}`, {
-      details: { processor: this.name, ...details },
-    });
-  }
 }
 
 function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
-}
-
-function agrees({ parameter, w }: Target, reading: Reading): boolean {
-  return compare(absolute(subtract(reading.w, w)), parameter.tolWire) <= 0;
 }
 
 /** Only what was read back is verified: an acknowledgement is the unit's word that it heard, not that it did. */
