@@ -4,7 +4,7 @@
  * by itself. A device that is held and cannot be used (no sound on the sync wire, no such format) stays held meanwhile.
  */
 import type { HealthCheck, InterfaceConfig } from '../../core/contract/index.js';
-import { backoffMs, delay } from '../../core/duration.js';
+import { backoffMs, delay, within } from '../../core/duration.js';
 import { asOutboardError, type ErrorCode, OutboardError } from '../../core/errors.js';
 import type { AudioInterface, Claim, ClaimProof, Fault } from '../../drivers/audio/port.js';
 import { type DevicePair, deviceName, streamWishes } from '../audio-driver.js';
@@ -41,6 +41,8 @@ const TOO_MANY_IN_A_ROW = 3;
 const PROBATION_MS = 2000;
 /** A device that was held for so long begins with short waits again. */
 const STABLE_MS = 30_000;
+/** A stream that is stopped ends its ramps first. */
+const STOP_MS = 3000;
 /** The rig goes on starting without its interface when this has passed. */
 const FIRST_TRY_MS = 15_000;
 
@@ -219,7 +221,9 @@ export class InterfaceKeeper {
     } finally {
       this.#held = undefined;
       watch.stop();
-      await engine.stop().catch((error) => log.debug({ err: error }, 'the engine did not stop well'));
+      // A thread of the driver that hangs in the kernel must not keep the rig from looking for its device again.
+      const hung = () => gone(`${this.#name} does not let go of its stream`);
+      await within(STOP_MS, engine.stop(), hung).catch((error) => log.warn({ err: error }, 'the engine did not stop'));
       await claim.close().catch((error) => log.warn({ err: error }, 'the claim was not given back well'));
     }
   }

@@ -28,6 +28,18 @@ interface Result extends Cell, Carried {
   round: number;
 }
 
+/** Two seconds of beginning, five of end, and as many in between. */
+const LEAST_SECONDS = 12;
+
+const USAGE = `npm run bench:engine -- [options]
+  --seconds N        of each recording, at least ${LEAST_SECONDS} (20)
+  --rounds N         how often everything is measured (1)
+  --channels LIST    in and out at once (2,8,32)
+  --rates LIST       Hz (48000,96000)
+  --dir FOLDER       for the recordings, which are removed in the end
+  --no-sealing       without the lines of sealed files
+  --json             one object for programs`;
+
 /** Of a program that did not come to its end. */
 const NOTHING: Carried = {
   perChannelMinute: 0,
@@ -48,9 +60,15 @@ const { values } = parseArgs({
     dir: { type: 'string', default: tmpdir() },
     'no-sealing': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const seconds = Number(values.seconds);
+if (!(seconds >= LEAST_SECONDS)) throw new Error(`--seconds is at least ${LEAST_SECONDS}: less has no steady part`);
 const numbers = (list: string): number[] => list.split(',').map(Number);
 const say = (line: string): void => {
   if (!values.json) console.log(line);
