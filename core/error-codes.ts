@@ -186,6 +186,10 @@ export const ERRORS = {
   },
   'audio.closed': { exit: SOFTWARE, advice: 'The interface was closed while it was in use.' },
 
+  'processor.port': {
+    exit: UNAVAILABLE,
+    advice: 'Compare the port in rig.yaml with what is plugged in; it is tried again by itself.',
+  },
   'processor.identity': {
     exit: CONFIG,
     advice: 'Another unit answers on this port. Check the wiring against the configuration.',
