@@ -40,7 +40,7 @@ export interface DumpCodec {
   readonly tx: string;
   /** True for this dump, whole: head, length, checksum and all. */
   isReply(frame: string): boolean;
-  /** What it says of a setting; undefined where it says nothing, or no number that the parameter can have. */
+  /** What it says of a setting; undefined where it says nothing. The taper judges whether the number is a value. */
   value(
     parameter: { readonly place?: DumpPlace | undefined },
     index: number | null,
@@ -52,7 +52,7 @@ export interface DumpCodec {
 export interface DumpPlace {
   /** The dump in which the parameter stands for this index. */
   dump(index: number | null): string;
-  /** The number, from the bytes of the body by key or offset; undefined where one is missing or the number is none of the parameter's. */
+  /** The number, from the bytes of the body by key or offset; undefined where one is missing. */
   value(index: number | null, bytes: ReadonlyMap<number, number>): Decimal | undefined;
   /** Puts the number into the bytes and leaves the other bits as they are. */
   put(index: number | null, w: Decimal, bytes: Map<number, number>): void;

@@ -3,12 +3,12 @@
  */
 import type { SettingValue } from '../../core/contract/primitives.js';
 import type { Codec, DumpPlace, Mirror, Statement } from './codec.js';
-import { compileAscii } from './codec-ascii.js';
 import { type Decimal, decimalOf, toNumber } from './decimal.js';
-import type { FramingKind } from './frame-text.js';
+import type { CompiledDump } from './dump.js';
 import { invalidProfile } from './invalid.js';
 import type { Param } from './profile-schema.js';
 import { compileTaper, type Taper } from './taper.js';
+import { compileWire, type WireContext } from './wire.js';
 
 export type { Statement } from './codec.js';
 
@@ -56,10 +56,8 @@ export interface Parameter {
 }
 
 /** What the parameters of one profile have in common. */
-export interface ParameterContext {
+export interface ParameterContext extends WireContext {
   readonly axes: ReadonlyMap<string, Axis>;
-  readonly vars: ReadonlyMap<string, number>;
-  readonly framing: FramingKind;
 }
 
 /** @throws OutboardError profile.invalid */
@@ -114,27 +112,8 @@ export function compileParameter(name: string, param: Param, context: ParameterC
     mirror,
     place,
   };
-  checkReversible(parameter, path);
+  checkReversible(parameter, context.dumps, path);
   return parameter;
-}
-
-interface CompiledWire {
-  codec: Codec;
-  mirror: Mirror;
-  place?: DumpPlace;
-}
-
-function compileWire(
-  { wire, read, verify }: Param,
-  axis: Axis | undefined,
-  taper: Taper,
-  { vars, framing }: ParameterContext,
-  path: string,
-): CompiledWire {
-  if (wire.enc !== 'ascii' || framing !== 'line' || (read !== undefined && !('tx' in read)))
-    throw invalidProfile(`${path}.wire.enc`, `${wire.enc} with the framing ${framing} is not understood yet`);
-  const context = { axis: axis?.name, vars, verifyBy: verify.by, wirePlaces: taper.wirePlaces, path };
-  return compileAscii(wire, read, context);
 }
 
 /** How long a change from one value to another takes to settle, ms; without `from`, the longest that it could. */
@@ -158,9 +137,10 @@ export function indicesOf({ axis }: Parameter): (number | null)[] {
 }
 
 /** Every message has room for every value, and comes back as what was said. */
-function checkReversible(parameter: Parameter, path: string): void {
-  const { taper, axis, codec, mirror } = parameter;
+function checkReversible(parameter: Parameter, dumps: ReadonlyMap<string, CompiledDump>, path: string): void {
+  const { taper, axis, codec, mirror, place } = parameter;
   if (codec.driver !== undefined) return;
+  const last = taper.sample(2).at(-1) as SettingValue;
   for (const index of axis === undefined ? [null] : [axis.from, axis.to])
     for (const value of taper.sample(33)) {
       const w = taper.encode(value) as Decimal;
@@ -170,17 +150,47 @@ function checkReversible(parameter: Parameter, path: string): void {
       let heard: Statement[] = [];
       try {
         const memory = { controllers: new Map<number, number>() };
-        for (const frame of codec.set(index, w)) heard = mirror.heard(frame, memory, () => w);
+        const other = taper.encode(last) as Decimal;
+        const dump = dumpFor(parameter, index, other, dumps);
+        for (const frame of codec.set(index, w, dump)) heard = mirror.heard(frame, memory, () => w);
         checkAnswers(parameter, index, w, complain);
+        if (place !== undefined) checkPlace(parameter, index, w, complain);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         const at = error.message.startsWith(path) ? error.message.slice(path.length + 1).split(':')[0] : 'wire';
         complain(at ?? 'wire', error.message.replace(/^[^ ]+: /, ''));
       }
-      const [back] = heard;
-      if (heard.length !== 1 || back?.w == null || back.index !== index || taper.decode(back.w) !== value)
+      const back = heard.find((statement) => statement.index === index);
+      if (back?.w == null || taper.decode(back.w) !== value)
         complain('wire', 'the value does not come back from its own command');
     }
+}
+
+/** What a unit would answer that has this number and nothing else. */
+function dumpFor(
+  { codec, place }: Parameter,
+  index: number | null,
+  w: Decimal,
+  dumps: ReadonlyMap<string, CompiledDump>,
+): string | undefined {
+  const name = codec.modifies?.(index);
+  if (name === undefined) return undefined;
+  const bytes = new Map<number, number>();
+  place?.put(index, w, bytes);
+  return dumps.get(name)?.make(bytes);
+}
+
+function checkPlace(
+  { place, taper }: Parameter,
+  index: number | null,
+  w: Decimal,
+  complain: (key: string, message: string) => never,
+): void {
+  const bytes = new Map<number, number>();
+  place?.put(index, w, bytes);
+  const back = place?.value(index, bytes);
+  if (back === undefined || taper.decode(back) !== taper.decode(w))
+    complain('read', 'the value does not come back from its dump');
 }
 
 function checkAnswers(
@@ -199,22 +209,4 @@ function checkAnswers(
   if (!same(codec.read.reply(mirror.reply(index, w)))) complain('read.reply', 'the answer does not come back');
   const asked = mirror.asked?.(codec.read.tx(index));
   if (asked === undefined || asked.index !== index) complain('read.tx', 'the question does not come back');
-}
-
-/** The command that sets w, as it stands in messages for people. */
-export function setLine({ codec }: Parameter, index: number | null, w: Decimal): string {
-  return codec.set(index, w).join('');
-}
-
-/** The question for the present value, or undefined where the unit has none. */
-export function readLine({ codec }: Parameter, index: number | null): string | undefined {
-  return codec.read?.kind === 'ask' ? codec.read.tx(index) : undefined;
-}
-
-export function parseAck({ codec }: Parameter, line: string): Statement | undefined {
-  return codec.ack?.(line);
-}
-
-export function parseReply({ codec }: Parameter, line: string): Statement | undefined {
-  return codec.read?.kind === 'ask' ? codec.read.reply(line) : undefined;
 }

@@ -1,5 +1,6 @@
 /** What has to hold between the parts of a profile: commands can be told apart, vectors match, the simulation can be made. */
 import type { SettingValue } from '../../core/contract/primitives.js';
+import { NRPN_CONTROLLERS } from './codec-controller.js';
 import type { Decimal } from './decimal.js';
 import { messageFrame, shownFrame } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
@@ -72,6 +73,18 @@ function checkClaims({ params }: Profile): void {
           throw invalidProfile(`params.${parameter.name}.wire`, `${key} and ${other} overlap on the wire: ${claim}`);
         owners.set(claim, key);
       }
+  // Whoever uses an NRPN uses these four controllers of its channel.
+  for (const [claim, key] of owners) {
+    const channel = /^NRPN .* (on channel \d+)$/.exec(claim)?.[1];
+    const taken =
+      channel === undefined ? [] : NRPN_CONTROLLERS.map((controller) => `controller ${controller} ${channel}`);
+    const other = taken.find((controller) => owners.has(controller));
+    if (other !== undefined)
+      throw invalidProfile(
+        `params.${key.split('@')[0]}.wire`,
+        `${key} and ${owners.get(other)} overlap on the wire: ${claim} needs ${other}`,
+      );
+  }
 }
 
 /** What parameters need and interlocks demand exists, is legal, and does not chase its own tail. */
@@ -112,8 +125,6 @@ export function checkVectors(profile: Profile): void {
     if (state.length !== 1) throw invalidProfile(`${path}.set`, 'a vector sets exactly one setting');
     const { parameter, index } = named(profile, key);
     const { codec, mirror } = parameter;
-    // What a code driver says is checked where the driver is.
-    if (codec.driver !== undefined) return;
     const w = parameter.taper.encode(value) as Decimal;
     const dump = vector.dump === undefined ? undefined : frameAt(profile, vector.dump, `${path}.dump`);
     if (codec.modifies !== undefined && dump === undefined)

@@ -56,7 +56,9 @@ export const Framing = z.discriminatedUnion('kind', [
       .optional()
       .meta({ description: 'a message that pauses for longer is dropped; 250 when absent' }),
   }),
-  z.strictObject({ kind: z.literal('driver') }).meta({ description: 'the code driver knows where a message ends' }),
+  z
+    .strictObject({ kind: z.literal('driver'), rxGapMs: Milliseconds.min(1).optional() })
+    .meta({ description: 'the code driver knows where a message ends; rxGapMs 100 when absent' }),
 ]);
 export type Framing = z.infer<typeof Framing>;
 

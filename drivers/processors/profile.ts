@@ -10,7 +10,8 @@ import { LineCounter, parseDocument } from 'yaml';
 import { canonicalBytes } from '../../core/canonical.js';
 import type { Settings, SettingValue } from '../../core/contract/primitives.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
-import type { DumpCodec } from './codec.js';
+import { codeDriver } from './code-drivers/index.js';
+import { type CompiledDump, compileDumps } from './dump.js';
 import { type FramePattern, type FramingKind, framePattern, messageFrame } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
 import { type Axis, compileParameter, indicesOf, type Parameter } from './parameter.js';
@@ -100,7 +101,7 @@ export interface Profile {
   /** The variables and what they are bound to. */
   readonly vars: ReadonlyMap<string, number>;
   /** By name; of a dump that exists per index, `name@axis=n`. */
-  readonly dumps: ReadonlyMap<string, DumpCodec>;
+  readonly dumps: ReadonlyMap<string, CompiledDump>;
   readonly interlocks: readonly Interlock[];
   readonly memory: Memory | undefined;
 }
@@ -219,18 +220,22 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
   const axes = axesOf(document);
   const twice = [...vars.keys()].find((name) => axes.has(name));
   if (twice !== undefined) throw invalidProfile(`vars.${twice}`, 'is an axis too');
-  const params = new Map(
-    orderOf(document).map((name) => {
-      const param = document.params[name] as ProfileDocument['params'][string];
-      return [name, compileParameter(name, param, { axes, vars, framing: framing.kind })];
-    }),
-  );
   const { pacing, driver, transport } = document;
   const uses = Object.values(document.params).some(({ wire }) => wire.enc === 'driver');
   if ((uses || framing.kind === 'driver') && driver === undefined)
     throw invalidProfile('driver', 'the profile leaves its wire to a code driver and names none');
   if (driver !== undefined && framing.kind !== 'driver')
     throw invalidProfile('framing.kind', 'a profile with a code driver has the framing driver');
+  const declared = document.dumps ?? {};
+  const dumps = compileDumps(declared, axes, vars);
+  const spoken = driver === undefined ? undefined : codeDriver(driver, Object.fromEntries(vars));
+  const context = { axes, vars, framing: framing.kind, dumps, declared, driver: spoken };
+  const params = new Map(
+    orderOf(document).map((name) => {
+      const param = document.params[name] as ProfileDocument['params'][string];
+      return [name, compileParameter(name, param, context)];
+    }),
+  );
   return {
     id: document.id,
     version: document.version,
@@ -255,7 +260,7 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
     },
     driver,
     vars,
-    dumps: new Map(),
+    dumps,
     interlocks: (document.interlocks ?? []).map(({ changing, ...rest }) => ({ changing: new Set(changing), ...rest })),
     memory: memoryOf(document, params),
   };
@@ -268,7 +273,7 @@ function framingOf({ framing }: ProfileDocument): Framing {
   const none = { txEnd: '', rxEnd: '', echo: 'none' as const };
   if (framing.kind === 'midi')
     return { kind: 'midi', ...none, rxMax: framing.sysexMax ?? 1024, rxGapMs: framing.rxGapMs ?? 250 };
-  if (framing.kind === 'driver') return { kind: 'driver', ...none, rxMax: 64, rxGapMs: 100 };
+  if (framing.kind === 'driver') return { kind: 'driver', ...none, rxMax: 64, rxGapMs: framing.rxGapMs ?? 100 };
   const { kind, txEnd, rxEnd, rxMax, rxGapMs, echo } = framing;
   return { kind, txEnd, rxEnd, rxMax, rxGapMs: rxGapMs ?? 100, echo };
 }
