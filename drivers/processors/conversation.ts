@@ -135,10 +135,9 @@ export class Conversation implements LinkListener {
     const silent = (): void =>
       this.#pending?.reject(new NoAnswer('silent', `no answer to ${shown(last)} within ${replyMs} ms`));
     try {
-      for (const message of messages.slice(0, -1)) await this.#write(message, () => undefined);
-      await this.#write(last, (leavesInMs) => {
-        timer = setTimeout(silent, leavesInMs + replyMs);
-      });
+      // The answer may come before the link confirms that the bytes have left; the time for it counts from then.
+      for (const message of messages) await this.#write(message);
+      timer = setTimeout(silent, Math.max(0, this.#lastByteAtMs - performance.now()) + replyMs);
       return await answer;
     } finally {
       clearTimeout(timer);
@@ -155,8 +154,7 @@ export class Conversation implements LinkListener {
     if (this.#profile.framing.echo === 'command')
       return await this.ask(command, (rest) => (rest === '' ? { kind: 'answer', value: undefined } : undefined));
     await this.#pace();
-    for (const message of typeof command === 'string' ? [command] : command)
-      await this.#write(message, () => undefined);
+    for (const message of typeof command === 'string' ? [command] : command) await this.#write(message);
   }
 
   /**
@@ -194,11 +192,8 @@ export class Conversation implements LinkListener {
     if (restMs > 0) await this.rest(restMs);
   }
 
-  /**
-   * Hands one message to the link. `sent` runs as soon as that is done, with the time until its last byte is on the wire: the answer can come
-   * before the write is confirmed.
-   */
-  async #write(message: string, sent: (leavesInMs: number) => void): Promise<void> {
+  /** Hands one message to the link. Resolves when the link says that its bytes have left. */
+  async #write(message: string): Promise<void> {
     const link = this.#link;
     if (link === undefined || this.#ended.signal.aborted) throw this.#gone();
     const { replyMs, bytesPerSec } = this.#profile.pacing;
@@ -214,7 +209,6 @@ export class Conversation implements LinkListener {
         this.#stopWriting = reject;
         link.write(bytes).then(resolve, reject);
       });
-      sent(wireMs);
       this.#lastByteAtMs = performance.now() + wireMs;
       await within(limitMs, written, () => new Error(`the bytes did not leave within ${limitMs} ms`));
     } catch (cause) {

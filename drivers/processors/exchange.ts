@@ -7,8 +7,8 @@ import type { SettingValue } from '../../core/contract/primitives.js';
 import { OutboardError } from '../../core/errors.js';
 import type { DumpCodec, Statement } from './codec.js';
 import { type Conversation, type Judge, NoAnswer, shown } from './conversation.js';
-import { compare, type Decimal } from './decimal.js';
-import type { Parameter } from './parameter.js';
+import type { Decimal } from './decimal.js';
+import { type Parameter, sameValue } from './parameter.js';
 import type { IdentityStep, Profile, SessionStep } from './profile.js';
 import type { Target } from './settings.js';
 import type { Speech } from './speech.js';
@@ -115,14 +115,14 @@ export class Exchange {
       dump = await this.#dumpOnce(modified, true);
       const present = this.#dumpCodec(modified).value(parameter, index, dump);
       // The bits lie there as they should: writing the whole byte again could only do harm.
-      if (present !== undefined && compare(present, w) === 0) return;
+      if (present !== undefined && sameValue(parameter, present, w)) return;
     }
     const messages = codec.set(index, w, dump);
     if (codec.ack === undefined) return await this.#conversation.tell(messages);
     const judge: Judge<true> = (frame) => {
       const said = codec.ack?.(frame);
       if (said === undefined || (said.index !== null && said.index !== index)) return undefined;
-      if (said.w !== null && compare(said.w, w) !== 0)
+      if (said.w !== null && !sameValue(parameter, said.w, w))
         return { kind: 'other', message: `${shown(messages.join(''))} was acknowledged as ${shown(frame)} (${key})` };
       return { kind: 'answer', value: true };
     };

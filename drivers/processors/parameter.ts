@@ -126,6 +126,12 @@ export function settlingMs(parameter: Parameter, from: SettingValue | undefined,
   return Math.max(settleMs, settlePer.base + settlePer.perUnit * change);
 }
 
+/** True when both numbers stand for the same value: a unit may have several for "off". */
+export function sameValue({ taper }: Pick<Parameter, 'taper'>, a: Decimal, b: Decimal): boolean {
+  const value = taper.decode(a);
+  return value !== undefined && value === taper.decode(b);
+}
+
 /** A value as a profile spells it: a bool may also be "on" or "off". */
 export function spelledValue(kind: Param['kind'], value: SettingValue): SettingValue {
   return kind === 'bool' && (value === 'on' || value === 'off') ? value === 'on' : value;

@@ -8,7 +8,7 @@ import { absolute, compare, subtract } from './decimal.js';
 import type { Exchange, Reading } from './exchange.js';
 import { heldWhile } from './interlock.js';
 import { type Knowledge, readsBack } from './knowledge.js';
-import { settlingMs } from './parameter.js';
+import { sameValue, settlingMs } from './parameter.js';
 import type { Profile } from './profile.js';
 import { companions, resolveSettings, type Target } from './settings.js';
 import { slewSteps } from './slew.js';
@@ -138,7 +138,7 @@ export class Recall {
   #checkNeeds(needed: readonly (Target & { by: Target })[]): void {
     for (const need of needed) {
       const present = this.#known.present(need.key);
-      if (present !== undefined && compare(present, need.w) === 0) continue;
+      if (present !== undefined && sameValue(need.parameter, present, need.w)) continue;
       const has = present === undefined ? 'nobody knows what it is' : `it is ${need.parameter.taper.decode(present)}`;
       throw this.#unverified(
         `${need.by.key} needs ${need.key} to be ${need.value}, and ${has}; name it in the settings too`,
@@ -163,7 +163,7 @@ export class Recall {
   #changing(targets: readonly Target[]): Target[] {
     return targets.filter((target) => {
       const present = this.#known.present(target.key);
-      return present === undefined || compare(present, target.w) !== 0;
+      return present === undefined || !sameValue(target.parameter, present, target.w);
     });
   }
 
@@ -314,7 +314,7 @@ class Pass {
   /** To be called before the target is sent: only what changes has to settle. */
   settles(target: Target, known: Knowledge): void {
     const present = known.present(target.key);
-    if (present !== undefined && compare(present, target.w) === 0) return;
+    if (present !== undefined && sameValue(target.parameter, present, target.w)) return;
     const from = present === undefined ? undefined : target.parameter.taper.decode(present);
     this.settleMs = Math.max(this.settleMs, settlingMs(target.parameter, from, target.value));
   }
@@ -328,7 +328,8 @@ export function safeTargets(profile: Profile): Target[] {
 
 /** True when the reading is the value that was asked for, within what the profile tolerates. */
 export function agrees({ parameter, w }: Target, reading: Reading): boolean {
-  return reading !== undefined && compare(absolute(subtract(reading.w, w)), parameter.tolWire) <= 0;
+  if (reading === undefined) return false;
+  return sameValue(parameter, reading.w, w) || compare(absolute(subtract(reading.w, w)), parameter.tolWire) <= 0;
 }
 
 /** Neighbours of one parameter move together. */
