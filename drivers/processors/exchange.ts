@@ -8,10 +8,9 @@ import { OutboardError } from '../../core/errors.js';
 import type { DumpCodec, Statement } from './codec.js';
 import { type Conversation, type Judge, NoAnswer, shown } from './conversation.js';
 import type { Decimal } from './decimal.js';
-import { type Parameter, sameValue } from './parameter.js';
+import { sameValue } from './parameter.js';
 import type { IdentityStep, Profile, SessionStep } from './profile.js';
 import type { Target } from './settings.js';
-import type { Speech } from './speech.js';
 
 /** A value that the unit reports; undefined: it says that it is still on its way. */
 export type Reading = { readonly w: Decimal; readonly value: SettingValue } | undefined;
@@ -28,14 +27,12 @@ interface Fresh {
 export class Exchange {
   readonly #name: string;
   readonly #profile: Profile;
-  readonly #speech: Speech;
   readonly #conversation: Conversation;
   readonly #dumps = new Map<string, Fresh>();
 
-  constructor(name: string, profile: Profile, speech: Speech, conversation: Conversation) {
+  constructor(name: string, profile: Profile, conversation: Conversation) {
     this.#name = name;
     this.#profile = profile;
-    this.#speech = speech;
     this.#conversation = conversation;
   }
 
@@ -92,11 +89,6 @@ export class Exchange {
     else await this.#conversation.ask(tx, (frame) => (rx.test(frame) ? { kind: 'answer', value: true } : undefined));
   }
 
-  /** True when the unit says that it heard a setting. */
-  acknowledges(parameter: Parameter): boolean {
-    return this.#speech.codec(parameter).ack !== undefined;
-  }
-
   /** Sends one setting and sees it acknowledged, where the unit acknowledges. @throws OutboardError processor.* */
   async set(target: Target): Promise<void> {
     await this.#conversation.turn(() =>
@@ -108,7 +100,7 @@ export class Exchange {
   }
 
   async #setOnce({ parameter, index, w, key }: Target): Promise<void> {
-    const codec = this.#speech.codec(parameter);
+    const { codec } = parameter;
     let dump: string | undefined;
     const modified = codec.modifies?.(index);
     if (modified !== undefined) {
@@ -150,7 +142,7 @@ export class Exchange {
 
   async #readOnce(question: Question): Promise<Reading> {
     const { parameter, index, key } = question;
-    const { read } = this.#speech.codec(parameter);
+    const { read } = parameter.codec;
     if (read === undefined) throw new Error(`${key} cannot be read`);
     if (read.kind === 'dump') {
       const name = read.dump(index);
@@ -200,7 +192,7 @@ export class Exchange {
 
   /** Proves that question and answer belong together again. What the answer is does not matter: the setting is sent again anyway. */
   async #query(target: Target): Promise<void> {
-    if (this.#speech.codec(target.parameter).read !== undefined) await this.#readOnce(target);
+    if (target.parameter.codec.read !== undefined) await this.#readOnce(target);
     else
       for (const { tx, rx } of this.#profile.identity)
         await this.#conversation.ask(tx, (frame) => (rx.test(frame) ? { kind: 'answer', value: true } : undefined));

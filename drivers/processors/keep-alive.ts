@@ -22,7 +22,6 @@ export class KeepAlive {
   start(): void {
     // Not an interval: a beat that waits for its turn on the wire is not followed by a burst.
     this.#timer = setTimeout(() => void this.#say(), this.#beat.everyMs);
-    this.#timer.unref();
   }
 
   stop(): void {

@@ -196,7 +196,7 @@ export class Recall {
     for (const group of byParameter(moving)) await this.#move(group);
     // An acknowledgement is enough to go on; where there is none, the unit has to show that it holds.
     for (const target of moving) {
-      if (this.#exchange.acknowledges(target.parameter) || !readsBack(target.parameter)) continue;
+      if (target.parameter.codec.ack !== undefined || !readsBack(target.parameter)) continue;
       await this.#insist([target]);
     }
     const heldAtMs = this.#conversation.lastByteAtMs + settleMs;

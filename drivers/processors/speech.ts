@@ -1,10 +1,8 @@
 /** Who speaks for a profile: its own data, or the code driver that it names. */
 
 import { type CodeDriver, codeDriver } from './code-drivers/index.js';
-import type { Codec } from './codec.js';
 import { type Framer, LineFramer } from './framer.js';
 import { MidiFramer } from './midi-framer.js';
-import type { Parameter } from './parameter.js';
 import type { Profile } from './profile.js';
 import type { ErrorMeaning } from './profile-schema.js';
 
@@ -27,13 +25,6 @@ export class Speech {
     if (this.#driver !== undefined) return this.#driver.framer(rxGapMs);
     if (kind === 'midi') return new MidiFramer({ maxBytes: rxMax, gapMs: rxGapMs });
     return new LineFramer({ end: rxEnd, maxBytes: rxMax, gapMs: rxGapMs });
-  }
-
-  codec({ name, codec }: Parameter): Codec {
-    if (codec.driver === undefined) return codec;
-    const spoken = this.#driver?.parameters.get(codec.driver);
-    if (spoken === undefined) throw new Error(`${name}: the code driver has no parameter ${codec.driver}`);
-    return spoken.codec;
   }
 
   /** What a frame means that reports an error; undefined when it reports none. */

@@ -223,7 +223,7 @@ class WiredUnit implements ProcessorUnit {
     };
     const failed = ended.then((error) => Promise.reject(error));
     failed.catch(() => undefined);
-    const exchange = new Exchange(name, profile, this.#speech, conversation);
+    const exchange = new Exchange(name, profile, conversation);
     const { keepAlive } = profile.session;
     const beat = keepAlive === undefined ? undefined : new KeepAlive(keepAlive, exchange, end);
     const stop = (): void => void this.#leave(exchange).finally(() => end(this.#lost('the unit was stopped')));
