@@ -7,11 +7,11 @@ import { loadSigner, readPrivateJwk, thumbprint } from '../../certs/keys.js';
 import { OutboardError } from '../../core/errors.js';
 import { loadProfiles } from '../../drivers/processors/profile.js';
 import { createUnit } from '../../drivers/processors/unit.js';
-import { createVirtualTransport } from '../../drivers/processors/virtual-unit.js';
 import { audioDriver } from '../audio-driver.js';
 import { loadCalibration } from '../calibration-file.js';
 import type { Logger } from '../log.js';
 import type { LoadedRigConfig } from '../rig-config.js';
+import { unitPorts } from '../unit-port.js';
 import type { RigOptions } from './rig.js';
 
 export interface Surroundings {
@@ -30,18 +30,7 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
   const { log } = around;
   const signingJwk = await readPrivateJwk(resolve(config.keys.signing), 'Ed25519');
   const profiles = await loadProfiles();
-  for (const [name, processor] of Object.entries(config.processors))
-    if (!profiles.has(processor.profile))
-      throw new OutboardError(
-        'profile.unknown',
-        `${loaded.file}: processors.${name}.profile: there is no profile ${processor.profile}`,
-      );
-  for (const [name, { port }] of Object.entries(config.processors))
-    if (!('virtual' in port) || port.virtual !== true)
-      throw new OutboardError(
-        'config.invalid',
-        `${loaded.file}: processors.${name}.port: not yet; use {virtual: true}`,
-      );
+  const ports = unitPorts(loaded, profiles);
   const { audio, device, analog } = await audioDriver(loaded);
   const { courier, control } = config.sockets;
   return {
@@ -55,11 +44,12 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
     audio,
     device,
     profiles,
-    makeUnit: (name, profile, insert) => {
+    makeUnit: (name, _, insert) => {
+      const { profile, transport } = ports.get(name)!;
       // On no insert, or on one of real wires, a simulated unit keeps its settings and changes no sound.
       const modifier =
         insert === undefined || !analog ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
-      return createUnit({ name, profile, transport: createVirtualTransport(profile, modifier), logger: log });
+      return createUnit({ name, profile, transport: transport(modifier), logger: log });
     },
     listeners: {
       courier: listener(around.inherited['courier'], resolve(courier)),

@@ -1,33 +1,13 @@
-/**
- * The wire to a simulated unit, with the faults that real wires and real units have. What is set stays set while nobody is connected, as it does
- * in the gear.
- */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** Simulated units as units of a rig: behind a wire inside of this process, at once and without loss, unless a fault is wanted. */
 import type { SettingValue } from '../../core/contract/primitives.js';
 import { OutboardError } from '../../core/errors.js';
 import type { PathModifier } from './path-modifier.js';
 import type { Profile } from './profile.js';
-import { SimulatedUnit } from './simulated-unit.js';
+import { type AnswerFault, type NearEnd, SimulatedEnd } from './simulated-end.js';
+import type { SimulatedUnit } from './simulated-unit.js';
 import type { Link, LinkListener, Transport } from './transport.js';
 
-/** A fault in the answer to one command. `times` of them follow each other. */
-export type AnswerFault =
-  | { kind: 'late'; ms: number }
-  /** Only so many bytes of the answer come. */
-  | { kind: 'partial'; bytes: number }
-  /** These bytes come instead of the answer. */
-  | { kind: 'instead'; bytes: Uint8Array }
-  /** These bytes come right before the answer. */
-  | { kind: 'before'; bytes: Uint8Array }
-  /** The command is obeyed, and nothing is said. */
-  | { kind: 'silent' }
-  /** The command does not reach the unit. */
-  | { kind: 'deaf' }
-  | { kind: 'busy' }
-  /** The unit restarts instead of obeying. */
-  | { kind: 'reboot' }
-  /** The link goes away instead of the answer. */
-  | { kind: 'close' };
+export type { AnswerFault } from './simulated-end.js';
 
 export interface VirtualTransport extends Transport {
   /** The simulated hardware: for hearing what it has and for turning its knobs unannounced. */
@@ -46,7 +26,10 @@ export interface VirtualTransport extends Transport {
   plugged: boolean;
 }
 
-const HEARD = 1000;
+/** A link that is open, as far as its transport has to know it. */
+export interface VirtualLink extends Link, NearEnd {
+  readonly isOpen: boolean;
+}
 
 /**
  * Makes the simulated unit of a profile and the wire to it; it moves `modifier` at once, to what the unit has at power-up.
@@ -55,90 +38,62 @@ export function createVirtualTransport(profile: Profile, modifier: PathModifier)
   return new SimulatedWire(profile, modifier);
 }
 
-class SimulatedWire implements VirtualTransport {
+/** What all wires to a simulated unit have in common; one lays the wire in `connect`. */
+export abstract class VirtualWire implements VirtualTransport {
   readonly description: string;
-  readonly unit: SimulatedUnit;
-  readonly heard: string[] = [];
   plugged = true;
-  readonly #profile: Profile;
-  readonly #faults: AnswerFault[] = [];
-  #link: SimulatedLink | undefined;
-  /** Monotonic time until which the unit starts up and hears nothing. */
-  #deafUntilMs = 0;
-  /** Answers leave in the order of the commands. */
-  #answering: Promise<void> = Promise.resolve();
+  protected readonly end: SimulatedEnd;
+  #link: VirtualLink | undefined;
 
-  constructor(profile: Profile, modifier: PathModifier) {
-    this.#profile = profile;
-    this.description = `simulated ${profile.id}`;
-    this.unit = new SimulatedUnit(profile, modifier);
+  constructor(profile: Profile, modifier: PathModifier, wire = '') {
+    this.description = `simulated ${profile.id}${wire}`;
+    this.end = new SimulatedEnd(profile, modifier, this.description);
+  }
+
+  protected abstract connect(listener: LinkListener, signal: AbortSignal): Promise<VirtualLink>;
+
+  get unit(): SimulatedUnit {
+    return this.end.unit;
+  }
+
+  get heard(): readonly string[] {
+    return this.end.heard;
   }
 
   async open(listener: LinkListener, signal: AbortSignal): Promise<Link> {
     signal.throwIfAborted();
     if (!this.plugged) throw new OutboardError('processor.lost', `${this.description} is not plugged in`);
     if (this.#link?.isOpen) throw new OutboardError('processor.lost', `${this.description} is open already`);
-    this.#link = new SimulatedLink(listener, (bytes) => this.#receive(bytes));
+    this.#link = await this.connect(listener, signal);
+    this.end.connect(this.#link);
     return this.#link;
   }
 
   inject(fault: AnswerFault, times = 1): void {
-    for (let i = 0; i < times; i++) this.#faults.push(fault);
+    this.end.inject(fault, times);
   }
 
   localChange(key: string, value: SettingValue, announce?: string): void {
-    this.unit.turn(key, value);
-    if (announce !== undefined) this.#say(announce);
+    this.end.localChange(key, value, announce);
   }
 
   reboot(): void {
-    const { bootMs = 0 } = this.#profile.document.sim;
-    const banner = this.unit.banner;
-    this.unit.restart();
-    this.#deafUntilMs = performance.now() + bootMs;
-    const link = this.#link;
-    void sleep(bootMs).then(() => {
-      if (banner !== undefined && this.#link === link) this.#say(banner);
-    });
+    this.end.reboot();
   }
 
   unplug(): void {
     this.plugged = false;
-    this.#link?.fail(new Error(`${this.description} was unplugged`));
-  }
-
-  #receive(bytes: Uint8Array): void {
-    if (performance.now() < this.#deafUntilMs) return;
-    for (const command of this.unit.hear(bytes, performance.now())) {
-      this.heard.push(command);
-      if (this.heard.length > HEARD) this.heard.shift();
-      const link = this.#link;
-      const fault = this.#faults.shift();
-      this.#answering = this.#answering.then(() => this.#answer(command, fault, link));
-    }
-  }
-
-  async #answer(command: string, fault: AnswerFault | undefined, link: SimulatedLink | undefined): Promise<void> {
-    const [shortest, longest] = this.#profile.document.sim.replyMs;
-    await sleep(shortest + Math.random() * (longest - shortest));
-    if (fault?.kind === 'deaf') return;
-    if (fault?.kind === 'reboot') return this.reboot();
-    if (fault?.kind === 'close') return link?.fail(new Error(`${this.description} went away`));
-    const line = fault?.kind === 'busy' ? this.unit.error('busy') : this.unit.obey(command);
-    if (line === undefined || fault?.kind === 'silent') return;
-    const answer = Buffer.from(line + this.#profile.framing.rxEnd, 'latin1');
-    if (fault?.kind === 'late') await sleep(fault.ms);
-    if (fault?.kind === 'before') link?.deliver(fault.bytes);
-    if (fault?.kind === 'instead') link?.deliver(fault.bytes);
-    else link?.deliver(fault?.kind === 'partial' ? answer.subarray(0, fault.bytes) : answer);
-  }
-
-  #say(line: string): void {
-    this.#link?.deliver(Buffer.from(line + this.#profile.framing.rxEnd, 'latin1'));
+    this.end.cut(new Error(`${this.description} was unplugged`));
   }
 }
 
-class SimulatedLink implements Link {
+class SimulatedWire extends VirtualWire {
+  protected override async connect(listener: LinkListener): Promise<VirtualLink> {
+    return new SimulatedLink(listener, (bytes) => this.end.receive(bytes));
+  }
+}
+
+class SimulatedLink implements VirtualLink {
   readonly #listener: LinkListener;
   readonly #received: (bytes: Uint8Array) => void;
   isOpen = true;

@@ -2,10 +2,11 @@
 import type { RigConfig } from '../../../core/contract/config.js';
 import { OutboardError } from '../../../core/errors.js';
 import { VirtualAnalog } from '../../../drivers/audio/virtual-analog.js';
-import { createUnit, createVirtualTransport, loadProfiles, type Profile } from '../../../drivers/processors/index.js';
+import { createUnit, loadProfiles } from '../../../drivers/processors/index.js';
 import { loadCalibration } from '../../calibration-file.js';
 import { createClockSync } from '../../clock-sync.js';
 import { type LoadedRigConfig, loadRigConfig } from '../../rig-config.js';
+import { type UnitPort, unitPort } from '../../unit-port.js';
 import { driverFinding, interfaceFinding } from './interface.js';
 import { checkKey, checkSecretFile, checkTrust } from './parts.js';
 import { socketPathFinding, stateDirFinding } from './paths.js';
@@ -74,22 +75,20 @@ async function checkDevices(report: CheckReport, loaded: LoadedRigConfig): Promi
   if (!profiles) return;
   for (const [name, processor] of Object.entries(config.processors))
     await report.run(`processor ${name}`, async () => {
-      const profile = profiles.get(processor.profile);
-      if (!profile)
-        throw new OutboardError('profile.unknown', `${processor.profile}: there is no such profile`, {
-          details: { profile: processor.profile, known: [...profiles.keys()] },
-        });
-      await identify(name, profile, processor.insert, analog);
+      const port = unitPort(name, processor, profiles);
+      await identify(name, port, processor.insert, analog);
+      const { id, version, identityStrength } = port.profile;
       const where = processor.insert === undefined ? 'on no insert' : `on insert ${processor.insert}`;
-      return only(`${profile.id} ${profile.version} ${where}, simulated, identified`);
+      const kind = 'virtual' in processor.port ? ', simulated' : '';
+      return only(`${id} ${version} ${where}${kind}, ${identityStrength === 'none' ? 'opened' : 'identified'}`);
     });
 }
 
 /** Opens the unit and asks who it is, as outboardd does. @throws OutboardError processor.* */
-async function identify(name: string, profile: Profile, insert: string | undefined, analog: VirtualAnalog | null) {
+async function identify(name: string, port: UnitPort, insert: string | undefined, analog: VirtualAnalog | null) {
   const modifier =
     insert === undefined || !analog ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
-  const unit = createUnit({ name, profile, transport: createVirtualTransport(profile, modifier) });
+  const unit = createUnit({ name, profile: port.profile, transport: port.transport(modifier) });
   try {
     await unit.start(AbortSignal.timeout(IDENTIFY_MS));
     if (unit.state !== 'ready')

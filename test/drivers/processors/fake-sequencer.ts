@@ -17,6 +17,8 @@ export class FakeSequencer {
   beforeOpen: (() => void) | undefined;
   failSending: Error | undefined;
   open = 0;
+  #nextClient = 128;
+  readonly #targets = new Map<string, (message: Buffer) => void>();
   readonly #listeners = new Map<string, Set<(message: Buffer) => void>>();
 
   plug(name: string, kind: { input?: boolean; output?: boolean } = {}, at = this.ports.length): void {
@@ -35,6 +37,8 @@ export class FakeSequencer {
     const sequencer = this;
     abstract class Half extends EventEmitter {
       held: string | undefined;
+      /** A port that this one has made. */
+      own: string | undefined;
 
       constructor() {
         super();
@@ -57,12 +61,11 @@ export class FakeSequencer {
         this.held = this.list()[index]?.name;
       }
 
-      openVirtualPort(): void {
-        throw new Error('this sequencer has no virtual ports');
-      }
+      abstract openVirtualPort(name: string): void;
 
       closePort(): void {
         this.held = undefined;
+        if (this.own !== undefined) sequencer.unplug(this.own);
       }
 
       destroy(): void {
@@ -81,6 +84,12 @@ export class FakeSequencer {
 
       ignoreTypes(): void {}
 
+      override openVirtualPort(name: string): void {
+        this.own = `Input Client:${name} ${sequencer.#nextClient++}:0`;
+        sequencer.plug(this.own, { input: false });
+        sequencer.#targets.set(this.own, this.#hear);
+      }
+
       override openPort(index: number): void {
         super.openPort(index);
         if (this.held === undefined) return;
@@ -98,11 +107,19 @@ export class FakeSequencer {
         return sequencer.ports.filter(({ output }) => output);
       }
 
+      override openVirtualPort(name: string): void {
+        this.own = `Output Client:${name} ${sequencer.#nextClient++}:0`;
+        sequencer.plug(this.own, { output: false });
+      }
+
       sendMessage(message: number[] | Buffer): void {
+        const bytes = Buffer.from(message);
+        if (this.own !== undefined) sequencer.say(this.own, bytes.toString('latin1'));
         if (sequencer.failSending !== undefined) throw sequencer.failSending;
         // As the kernel does it: for a port that is gone, nothing happens.
-        if (this.held !== undefined && this.list().some(({ name }) => name === this.held))
-          sequencer.sent.push([this.held, Buffer.from(message).toString('latin1')]);
+        if (this.held === undefined || !this.list().some(({ name }) => name === this.held)) return;
+        sequencer.sent.push([this.held, bytes.toString('latin1')]);
+        sequencer.#targets.get(this.held)?.(bytes);
       }
     }
     return { Input, Output };
