@@ -6,6 +6,7 @@ import type { InterfaceConfig, RigConfig, SyncWire } from '../core/contract/conf
 import type { AudioInterface, StreamRequest } from '../drivers/audio/port.js';
 import { createVirtualInterface, VIRTUAL_DEVICE } from '../drivers/audio/virtual.js';
 import { VirtualAnalog } from '../drivers/audio/virtual-analog.js';
+import type { PathModifier } from '../drivers/processors/path-modifier.js';
 import type { LoadedConfig } from './config-file.js';
 
 /** The two directions as `claim` takes them. */
@@ -31,7 +32,8 @@ const SYNC_WIRE = 'SYNC';
 export async function audioDriver({ config, resolve }: LoadedConfig<RigConfig>): Promise<AudioDriver> {
   const wanted = config.interface;
   if (wanted.driver === 'virtual') {
-    const analog = new VirtualAnalog({ ...config.inserts, ...syncWire(wanted.sync) }, wanted.crosstalk);
+    const wires = { ...config.inserts, ...syncWire(wanted.sync) };
+    const analog = new VirtualAnalog(wires, wanted.crosstalk, wanted.leakage);
     return { audio: createVirtualInterface(wanted, analog), device: devicePair(wanted), analog };
   }
   return {
@@ -50,6 +52,11 @@ async function hardwareDriver(wanted: Exclude<InterfaceConfig, { driver: 'virtua
   }
   const { createPortaudioInterface } = await import('../drivers/audio/portaudio/portaudio.js');
   return createPortaudioInterface({ procRoot });
+}
+
+/** What a simulated unit moves: its insert or patchbay of the simulated analog side; nothing where the wires are real. */
+export function modifierOf(analog: VirtualAnalog | null, processor: string, insert: string | undefined): PathModifier {
+  return analog?.modifierOf(processor, insert) ?? { gainDb: 0, muted: false, delaySeconds: 0 };
 }
 
 export function devicePair(wanted: InterfaceConfig): DevicePair {

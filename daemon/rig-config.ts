@@ -24,6 +24,7 @@ export const WholeRigConfig = RigConfig.superRefine((config, context: z.Refineme
   checkPorts(config, fault);
   checkPatchbays(config, fault);
   checkCrosstalkNames(config, fault);
+  checkLeakageNames(config, fault);
   if (config.production) checkProduction(config, fault);
 });
 
@@ -137,6 +138,21 @@ function checkPatchbays({ inserts, processors }: RigConfig, fault: Fault): void 
           fault([...path, index, 'out'], `output ${out} is patched twice: it has one input`);
       });
     }
+}
+
+/** What is said to be measured, or to leak, is a patchbay, and each once. */
+function checkLeakageNames(config: RigConfig, fault: Fault): void {
+  const lists = [
+    { path: ['isolation', 'patchbays'], rows: config.isolation.patchbays ?? [] },
+    { path: ['interface', 'leakage'], rows: (config.interface.driver === 'virtual' && config.interface.leakage) || [] },
+  ];
+  for (const { path, rows } of lists)
+    rows.forEach(({ patchbay }, index) => {
+      const known = Object.hasOwn(config.processors, patchbay) && config.processors[patchbay]!.patchbay;
+      if (!known) fault([...path, index, 'patchbay'], `there is no patchbay ${patchbay}`);
+      if (rows.findIndex((other) => other.patchbay === patchbay) !== index)
+        fault([...path, index, 'patchbay'], `${patchbay} is listed twice`);
+    });
 }
 
 function checkCrosstalkNames(config: RigConfig, fault: Fault): void {

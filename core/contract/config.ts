@@ -56,6 +56,10 @@ export const VirtualInterfaceConfig = z.strictObject({
     .array(z.strictObject({ from: LocalName, to: LocalName, db: z.number().max(0) }))
     .default([])
     .meta({ description: 'what really leaks on the simulated rig, insert to insert' }),
+  leakage: z
+    .array(z.strictObject({ patchbay: LocalName, db: z.number().max(0) }))
+    .optional()
+    .meta({ description: 'what really leaks in a simulated patchbay, from every input to every output' }),
 });
 export type VirtualInterfaceConfig = z.infer<typeof VirtualInterfaceConfig>;
 
@@ -226,6 +230,13 @@ export const Isolation = z.strictObject({
     .default([])
     .meta({
       description: 'measured crosstalk; a pair that is not listed is not measured and is never shared between tenants',
+    }),
+  patchbays: z
+    .array(z.strictObject({ patchbay: LocalName, db: z.number().max(0) }))
+    .optional()
+    .meta({
+      description:
+        'measured leakage of a patchbay, the worst from any input to any output; inserts that lead through one that is not listed are never shared between tenants',
     }),
 });
 export type Isolation = z.infer<typeof Isolation>;

@@ -35,6 +35,14 @@ export const RecalledProcessor = z.strictObject({
 });
 export type RecalledProcessor = z.infer<typeof RecalledProcessor>;
 
+/** The routes of one patchbay that connected the chain's inserts. */
+export const RecalledPatchbay = z.strictObject({
+  processor: LocalName,
+  profile: z.strictObject({ id: z.string(), version: z.string(), hash: Digest }),
+  settings: z.array(RecalledSetting),
+});
+export type RecalledPatchbay = z.infer<typeof RecalledPatchbay>;
+
 /** Every part of the delay that was taken out, in frames of the take's rate. */
 export const LatencyCompensation = z.strictObject({
   totalFrames: Frames,
@@ -83,6 +91,10 @@ export const Certificate = z.strictObject({
   tailFrames: Frames,
   attempt: z.int().min(1),
   processors: z.array(RecalledProcessor),
+  patchbays: z
+    .array(RecalledPatchbay)
+    .optional()
+    .meta({ description: 'absent where no insert of the chain leads through one' }),
   latency: LatencyCompensation,
   continuity: Continuity,
   dither: z.enum(['none', 'tpdf-24']),

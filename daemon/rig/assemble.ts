@@ -7,9 +7,10 @@ import { loadSigner, readPrivateJwk, thumbprint } from '../../certs/keys.js';
 import { OutboardError } from '../../core/errors.js';
 import { loadProfiles } from '../../drivers/processors/profile.js';
 import { createUnit } from '../../drivers/processors/unit.js';
-import { audioDriver } from '../audio-driver.js';
+import { audioDriver, modifierOf } from '../audio-driver.js';
 import { loadCalibration } from '../calibration-file.js';
 import type { Logger } from '../log.js';
+import { checkPatchbays } from '../patchbay-routes.js';
 import type { LoadedRigConfig } from '../rig-config.js';
 import { unitPorts } from '../unit-port.js';
 import type { RigOptions } from './rig.js';
@@ -31,6 +32,7 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
   const signingJwk = await readPrivateJwk(resolve(config.keys.signing), 'Ed25519');
   const profiles = await loadProfiles();
   const ports = unitPorts(loaded, profiles);
+  checkPatchbays(config, profiles);
   const { audio, device, analog } = await audioDriver(loaded);
   const { courier, control } = config.sockets;
   return {
@@ -46,10 +48,7 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
     profiles,
     makeUnit: (name, _, insert) => {
       const { profile, transport } = ports.get(name)!;
-      // On no insert, or on one of real wires, a simulated unit keeps its settings and changes no sound.
-      const modifier =
-        insert === undefined || !analog ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
-      return createUnit({ name, profile, transport: transport(modifier), logger: log });
+      return createUnit({ name, profile, transport: transport(modifierOf(analog, name, insert)), logger: log });
     },
     listeners: {
       courier: listener(around.inherited['courier'], resolve(courier)),

@@ -24,6 +24,7 @@ import type { InsertMemory } from './insert-memory.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import type { JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
+import type { Patching } from './patching.js';
 import type { Rack } from './rack.js';
 import type { Spool } from './spool.js';
 import { certificateOf, resultShape } from './take-certificate.js';
@@ -40,6 +41,7 @@ export interface BounceContext {
   profiles: ReadonlyMap<string, Profile>;
   rack: Rack;
   memory: InsertMemory;
+  patching: Patching;
   wrappingKeys: ReadonlyMap<string, webcrypto.CryptoKey>;
   log: Logger;
   progress(job: JobRow, phase: string, percent: number): void;
@@ -153,13 +155,14 @@ export class Bounce {
    */
   async run(prepared: PreparedBounce, take: Attempt): Promise<void> {
     const { job, plan } = prepared;
-    const { rack, memory } = this.#c;
+    const { rack, memory, patching } = this.#c;
     // Before the recall: the settings that this tenant wishes could mute what the last one left.
     for (const insert of take.flush) {
       this.#c.progress(job, 'flushing', 0);
       await memory.flush(insert, await take.engine(), take.signal);
     }
-    const watch = new GearWatch(plan.hops.map((hop) => rack.unit(hop.processor)));
+    const units = [...plan.hops.map((hop) => hop.processor), ...plan.patchbays];
+    const watch = new GearWatch(units.map((name) => rack.unit(name)));
     watch.begin();
     try {
       await this.#attempt(prepared, { ...take, signal: AbortSignal.any([take.signal, watch.signal]) }, watch);
@@ -168,19 +171,21 @@ export class Bounce {
       throw watch.signal.aborted && !take.signal.aborted ? watch.signal.reason : error;
     } finally {
       await watch.end();
+      await patching.disconnect(plan.hops.map((hop) => hop.insert));
     }
   }
 
   async #attempt(prepared: PreparedBounce, take: Attempt, watch: GearWatch): Promise<void> {
     const { job, plan } = prepared;
     const { signal } = take;
-    const { journal, rack, spool, config, profiles, memory } = this.#c;
+    const { journal, rack, spool, config, profiles, memory, patching } = this.#c;
+    const inserts = plan.hops.map((hop) => hop.insert);
     const chain = plan.hops.map((hop) => ({
       processor: hop.processor,
       settings: this.#complete(hop.processor, hop.settings),
     }));
     this.#c.progress(job, 'recalling', 0);
-    const recalled = await rack.recall(chain);
+    const [recalled, patched] = await Promise.all([rack.recall(chain), patching.connect(inserts)]);
     this.#verifyRecall(plan, recalled);
     signal.throwIfAborted();
     await this.#authority(job);
@@ -193,6 +198,7 @@ export class Bounce {
     let adopted: string | undefined;
     let report: TakeReport;
     let readBack: RecalledSetting[][];
+    let patchedAfter: RecalledSetting[][];
     const startedAt = nowSeconds();
     try {
       signal.throwIfAborted();
@@ -200,12 +206,15 @@ export class Bounce {
         for (const hop of plan.hops) memory.own(hop.insert, plan.tenant);
         journal.jobs.transition(job.id, 'rolling', { attempt });
       });
-      watch.ask(recalled);
+      const routes = patched.map(({ settings }) => settings);
+      watch.ask([...recalled, ...routes]);
       report = await this.#roll(prepared, engine, recording, signal).done;
-      readBack = await rack.readBack(chain);
-      this.#verifyAfterTake(plan, recalled, readBack);
+      [readBack, patchedAfter] = await Promise.all([rack.readBack(chain), rack.readBack(patching.settingsOf(inserts))]);
+      verifyAfterTake(chain, recalled, readBack);
+      verifyAfterTake(patched, routes, patchedAfter);
       await watch.end();
       watch.signal.throwIfAborted();
+      await patching.disconnect(inserts);
       take.release();
       await prepared.checkEnd();
       this.#c.progress(job, 'sealing', 100);
@@ -218,7 +227,18 @@ export class Bounce {
       // A rig that stops finishes the file; only a cancel still counts here.
       if (isOutboardError(signal.reason, 'job.cancelled')) throw signal.reason;
       const certificate = certificateOf(
-        { prepared, attempt, report, recalled, readBack, sealed, startedAt, endedAt: nowSeconds() },
+        {
+          prepared,
+          attempt,
+          report,
+          recalled,
+          readBack,
+          patched,
+          patchedAfter,
+          sealed,
+          startedAt,
+          endedAt: nowSeconds(),
+        },
         config,
         profiles,
       );
@@ -288,14 +308,19 @@ export class Bounce {
             },
           );
   }
+}
 
-  #verifyAfterTake(plan: JobPlan, before: RecalledSetting[][], after: RecalledSetting[][]): void {
-    for (const [index, hop] of plan.hops.entries())
-      for (const [position, setting] of after[index]!.entries()) {
-        const verified = before[index]![position]!.state === 'verified';
-        if (verified && setting.state !== 'verified') throw drifted(hop.processor, setting.name, setting.readBack);
-      }
-  }
+/** @throws OutboardError take.drift for what was verified before the take and is not any more */
+function verifyAfterTake(
+  units: readonly { processor: string }[],
+  before: readonly RecalledSetting[][],
+  after: readonly RecalledSetting[][],
+): void {
+  for (const [index, { processor }] of units.entries())
+    for (const [position, setting] of after[index]!.entries()) {
+      const verified = before[index]![position]!.state === 'verified';
+      if (verified && setting.state !== 'verified') throw drifted(processor, setting.name, setting.readBack);
+    }
 }
 
 /** The opened source. That the ciphertext is the granted one was shown by its digest; what fails now is how the tenant sealed it. */

@@ -7,8 +7,9 @@ import { OutboardError } from '../../core/errors.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
 import type { Engine } from './engine/engine.js';
-import { type IsolatedInsert, silentIn } from './isolation.js';
+import { type IsolatedInsert, type IsolationRules, silentIn } from './isolation.js';
 import type { Journal } from './journal/journal.js';
+import type { Patching } from './patching.js';
 import type { Rack } from './rack.js';
 
 /** How long the returns are listened to after a flush. */
@@ -19,9 +20,11 @@ const NOBODY = '';
 
 export interface InsertMemoryOptions {
   config: RigConfig;
+  isolation: IsolationRules;
   profiles: ReadonlyMap<string, Profile>;
   journal: Journal;
   rack: Rack;
+  patching: Pick<Patching, 'connect' | 'disconnect'>;
   log: Logger;
 }
 
@@ -59,7 +62,7 @@ export class InsertMemory {
   toFlush(tenant: string, inserts: readonly IsolatedInsert[]): string[] {
     return this.holdingOthers(tenant).filter((name) => {
       if (inserts.some((own) => own.name === name)) return true;
-      return !silentIn({ inserts: [{ name, loudDb: 0, amplifyDb: 0 }] }, { inserts }, this.#o.config.isolation);
+      return !silentIn({ inserts: [{ name, loudDb: 0, amplifyDb: 0 }] }, { inserts }, this.#o.isolation);
     });
   }
 
@@ -69,22 +72,30 @@ export class InsertMemory {
   }
 
   /**
-   * Plays silence for as long as the insert remembers, then listens, and notes the insert as quiet. Its processor is in its safe state
-   * meanwhile, so that no mute and no low level hides what is still there.
+   * Makes an insert forget, listens, and notes it as quiet: connected, its processor in its safe state, so that no mute and no low level hides
+   * what is still there. A unit whose profile has a procedure (a tape that is erased) goes through it first; then silence is played for as long
+   * as the insert remembers.
    *
    * @throws OutboardError insert.noisy | processor.*
    */
   async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
-    const { config, journal, rack, log } = this.#o;
+    const { patching } = this.#o;
+    try {
+      await patching.connect([insert]);
+      await this.#forget(insert, engine, signal);
+    } finally {
+      await patching.disconnect([insert]);
+    }
+  }
+
+  async #forget(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
+    const { config, journal, log } = this.#o;
     const { sends, returns } = config.inserts[insert]!;
-    const [failure] = await rack.safe(processorsOf(config, insert).map(({ name }) => name));
-    // Muted or low, it would be heard to be quiet and still hold a song.
-    if (failure) throw failure.error;
-    signal.throwIfAborted();
     let heard: number[] = [];
     for (let attempt = 0; attempt < FLUSH_TRIES; attempt++) {
-      const seconds = this.secondsOf(insert);
-      const report = await engine.flush({ sends, returns, seconds, listenSeconds: LISTEN_SECONDS, signal });
+      const silence = { sends, returns, listenSeconds: LISTEN_SECONDS, signal };
+      await this.#erase(insert, async (seconds) => void (await engine.flush({ ...silence, seconds })), signal);
+      const report = await engine.flush({ ...silence, seconds: this.#silenceSeconds(insert) });
       heard = report.rmsDbfs;
       if (heard.every((level) => level <= config.isolation.quietDbfs)) {
         journal.db.commit('flushed', () => {
@@ -99,6 +110,42 @@ export class InsertMemory {
       details: { insert, rmsDbfs: heard.map(finite), limitDbfs: config.isolation.quietDbfs },
     });
   }
+
+  /**
+   * Goes through the procedure of the insert's processor, if it has one, and leaves the processor in its safe state.
+   * @param play plays silence for so many seconds: the time of a procedure is that of the stream
+   */
+  async #erase(insert: string, play: (seconds: number) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { config, profiles, rack } = this.#o;
+    const processors = processorsOf(config, insert);
+    const safe = async () => {
+      const [failure] = await rack.safe(processors.map(({ name }) => name));
+      // Muted or low, it would be heard to be quiet and still hold a song.
+      if (failure) throw failure.error;
+      signal.throwIfAborted();
+    };
+    await safe();
+    for (const { name, profile } of processors) {
+      const memory = profiles.get(profile)?.memory;
+      if (memory === undefined || 'seconds' in memory) continue;
+      for (const step of memory.procedure) {
+        if ('set' in step) await rack.unit(name).recall(step.set);
+        else await play(step.waitSeconds);
+        signal.throwIfAborted();
+      }
+      await safe();
+    }
+  }
+
+  /** Behind a procedure only what the configuration says is left to be played out. */
+  #silenceSeconds(insert: string): number {
+    const { config, profiles } = this.#o;
+    const erased = processorsOf(config, insert).some(({ profile }) => {
+      const memory = profiles.get(profile)?.memory;
+      return memory !== undefined && 'procedure' in memory;
+    });
+    return erased ? config.inserts[insert]!.memorySeconds : this.secondsOf(insert);
+  }
 }
 
 function processorsOf(config: RigConfig, insert: string): { name: string; profile: string }[] {
@@ -112,10 +159,11 @@ function finite(levelDbfs: number): number | null {
   return Number.isFinite(levelDbfs) ? levelDbfs : null;
 }
 
-/** A unit that forgets by a procedure remembers for at least as long as that waits. */
+/** A unit that forgets only by a procedure remembers for ever; how long that takes is what can be said. */
 function rememberedSeconds(profile: Profile | undefined): number {
   const memory = profile?.memory;
   if (memory === undefined) return 0;
   if ('seconds' in memory) return memory.seconds;
-  return memory.procedure.reduce((sum, step) => sum + ('waitSeconds' in step ? step.waitSeconds : 0), 0);
+  const waits = memory.procedure.reduce((sum, step) => sum + ('waitSeconds' in step ? step.waitSeconds : 0), 0);
+  return Math.max(Number.MIN_VALUE, waits);
 }

@@ -2,7 +2,47 @@
  * Isolation in the analog domain (DESIGN section 3): takes of different tenants roll at the same time only where the measured crosstalk,
  * plus the most that either chain can add, stays below the floor. A pair that nobody measured is never shared.
  */
-import type { Isolation } from '../../core/contract/index.js';
+import type { Isolation, RigConfig } from '../../core/contract/index.js';
+
+/** The rules of one rig, from its configuration. */
+export interface IsolationRules extends Pick<Isolation, 'floorDbfs'> {
+  /** From insert to insert, with what the patchbays between them leak. A pair that is not listed was not measured. */
+  crosstalk: readonly { from: string; to: string; db: number }[];
+  /** Pairs of inserts (both ways, `a b`) that have a channel or a crosspoint in common: never two takes at once, whoever they are for. */
+  exclusive?: ReadonlySet<string>;
+}
+
+/**
+ * What the configuration means for pairs of inserts. Where both lead through the same patchbay, its measured leakage counts too; where nobody
+ * measured that, the pair counts as not measured.
+ */
+export function isolationRules({ isolation, inserts }: Pick<RigConfig, 'isolation' | 'inserts'>): IsolationRules {
+  const exclusive = new Set<string>();
+  const names = Object.keys(inserts);
+  for (const a of names)
+    for (const b of names) if (a !== b && haveInCommon(inserts[a]!, inserts[b]!)) exclusive.add(pairOf(a, b));
+  const crosstalk = isolation.crosstalk.flatMap(({ from, to, db }) => {
+    const [one, other] = [Object.keys(inserts[from]?.via ?? {}), Object.keys(inserts[to]?.via ?? {})];
+    const leaks = one
+      .filter((bay) => other.includes(bay))
+      .map((bay) => isolation.patchbays?.find(({ patchbay }) => patchbay === bay)?.db);
+    if (leaks.includes(undefined)) return [];
+    return [{ from, to, db: Math.max(db, ...(leaks as number[])) }];
+  });
+  return { floorDbfs: isolation.floorDbfs, crosstalk, exclusive };
+}
+
+/** True when two inserts use one channel of the interface, or one input or output of a patchbay: they cannot be connected at the same time. */
+export function haveInCommon(a: RigConfig['inserts'][string], b: RigConfig['inserts'][string]): boolean {
+  if (a.sends.some((send) => b.sends.includes(send)) || a.returns.some((back) => b.returns.includes(back))) return true;
+  return Object.entries(a.via ?? {}).some(([bay, mine]) =>
+    (b.via?.[bay] ?? []).some((yours) => mine.some((point) => point.in === yours.in || point.out === yours.out)),
+  );
+}
+
+function pairOf(a: string, b: string): string {
+  return `${a} ${b}`;
+}
 
 export interface IsolatedInsert {
   name: string;
@@ -18,8 +58,9 @@ export interface IsolationSubject {
 }
 
 /** True when neither of the two can be heard in the other's take above the floor. */
-export function mayRollTogether(a: IsolationSubject, b: IsolationSubject, isolation: Isolation): boolean {
-  if (a.inserts.some((mine) => b.inserts.some((yours) => yours.name === mine.name))) return false;
+export function mayRollTogether(a: IsolationSubject, b: IsolationSubject, isolation: IsolationRules): boolean {
+  const clash = (x: string, y: string) => x === y || isolation.exclusive?.has(pairOf(x, y)) === true;
+  if (a.inserts.some((mine) => b.inserts.some((yours) => clash(mine.name, yours.name)))) return false;
   return a.tenant === b.tenant || (silentIn(a, b, isolation) && silentIn(b, a, isolation));
 }
 
@@ -27,7 +68,7 @@ export function mayRollTogether(a: IsolationSubject, b: IsolationSubject, isolat
 export function silentIn(
   loud: Pick<IsolationSubject, 'inserts'>,
   other: Pick<IsolationSubject, 'inserts'>,
-  isolation: Isolation,
+  isolation: IsolationRules,
 ): boolean {
   return loud.inserts.every((from) =>
     other.inserts.every((to) => {

@@ -8,7 +8,8 @@ import { wavBytes } from '../../drivers/audio/wav-writer.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import { checkSettings, maxGainDb, readable } from '../../drivers/processors/settings.js';
 import { trimsOf } from '../calibration-file.js';
-import { type IsolatedInsert, isolatedInserts } from './isolation.js';
+import { patchbaysOf, routesReadable } from '../patchbay-routes.js';
+import { haveInCommon, type IsolatedInsert, isolatedInserts } from './isolation.js';
 
 /** One insert of a job's chain with all that the configuration says of it. */
 export interface PlannedHop {
@@ -40,6 +41,8 @@ export interface JobPlan {
   calibration: string | null;
   /** What each insert can hold and add, for isolation. */
   inserts: IsolatedInsert[];
+  /** The patchbays that the inserts lead through. */
+  patchbays: string[];
 }
 
 /**
@@ -87,6 +90,13 @@ export async function planJob(
       throw new OutboardError('chain.insert', `job.chain[${index}]: the insert ${hop.insert} is in the chain twice`, {
         details: { path: `job.chain[${index}].processor`, value: hop.processor },
       });
+    const rival = [...used].find((name) => haveInCommon(config.inserts[name]!, config.inserts[hop.insert]!));
+    if (rival !== undefined)
+      throw new OutboardError(
+        'chain.insert',
+        `job.chain[${index}]: the inserts ${rival} and ${hop.insert} share channels or crosspoints and cannot be connected at once`,
+        { details: { path: `job.chain[${index}].processor`, value: hop.processor } },
+      );
     used.add(hop.insert);
   }
   const tailFrames = secondsToFrames(job.tail, format.rate);
@@ -108,6 +118,7 @@ export async function planJob(
     resultBytes: await sealedSize(plainBytes, grant.recipients),
     calibration: calibration?.version ?? null,
     inserts: isolatedInserts(hops),
+    patchbays: patchbaysOf(config, [...used]),
   };
 }
 
@@ -140,10 +151,14 @@ function planHop(
     );
   const profile = profiles.get(processor.profile)!;
   checkSettings(profile, link.settings, `${path}.settings`);
-  if (link.verify === 'required' && !readable(profile, link.settings))
+  refuseRoutes(profile, link.settings, `${path}.settings`);
+  const routed = patchbaysOf(config, [insertName]).every((bay) =>
+    routesReadable(profiles.get(config.processors[bay]!.profile)!),
+  );
+  if (link.verify === 'required' && !(readable(profile, link.settings) && routed))
     throw new OutboardError(
       'job.verify',
-      `${path}.verify: ${profile.id} cannot read every one of these settings back`,
+      `${path}.verify: ${routed ? profile.id : 'the patchbay in front of it'} cannot read every one of these settings back`,
       {
         details: { path: `${path}.verify`, value: link.verify },
       },
@@ -160,6 +175,16 @@ function planHop(
     verify: link.verify,
     maxGainDb: maxGainDb(profile, link.settings),
   };
+}
+
+/** Where sound goes is never up to a job: the rig derives it from the chain. */
+function refuseRoutes(profile: Profile, settings: BounceJob['chain'][number]['settings'], path: string): void {
+  for (const [key, value] of Object.entries(settings)) {
+    if (profile.params.get(key.split('@')[0]!)?.kind !== 'route') continue;
+    throw new OutboardError('job.setting', `${path}.${key}: a route is no setting of a job: the rig derives it`, {
+      details: { path: `${path}.${key}`, value },
+    });
+  }
 }
 
 function limit(path: string, value: number, allowed: number): void {

@@ -4,6 +4,7 @@ import { asOutboardError, OutboardError } from '../../core/errors.js';
 import type { LocalChange, ProcessorUnit, UnitState } from '../../drivers/processors/processor-unit.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
+import { allOpen } from '../patchbay-routes.js';
 
 export type UnitFactory = (name: string, profile: Profile, insert: string | undefined) => ProcessorUnit;
 
@@ -83,6 +84,12 @@ export class Rack {
     return this.#owed;
   }
 
+  /** From now on the unit takes no job before its safe state was reached; it is tried in a few seconds. */
+  owe(name: string): void {
+    this.#owed.add(name);
+    this.#retryLater();
+  }
+
   /** Why the safe state of a unit was not reached when it was last tried; undefined when it is, or was not tried since the unit came back. */
   unsafe(name: string): OutboardError | undefined {
     return this.#unsafe.get(name);
@@ -125,7 +132,7 @@ export class Rack {
       names.map(async (name) => {
         this.#owed.add(name);
         try {
-          await this.unit(name).safe();
+          await this.#makeSafe(name);
           this.#owed.delete(name);
           this.#unsafe.delete(name);
         } catch (cause) {
@@ -139,6 +146,13 @@ export class Rack {
     if (this.#owed.size > 0) this.#retryLater();
     for (const name of names) this.#tell(name);
     return failures;
+  }
+
+  /** A patchbay that is safe connects nothing, whatever its profile's safe state is. */
+  async #makeSafe(name: string): Promise<void> {
+    const unit = this.unit(name);
+    await unit.safe();
+    if (this.#config.processors[name]?.patchbay) await unit.recall(allOpen(unit.profile, name));
   }
 
   #retryLater(): void {

@@ -37,6 +37,7 @@ import { healthOf } from './health.js';
 import { InsertMemory } from './insert-memory.js';
 import { Intake } from './intake.js';
 import { InterfaceKeeper } from './interface-keeper.js';
+import { isolationRules } from './isolation.js';
 import { planJob } from './job-rules.js';
 import type { CommitObserver } from './journal/database.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
@@ -44,6 +45,7 @@ import { Journal } from './journal/journal.js';
 import { Maintenance } from './maintenance.js';
 import { ModeKeeper } from './mode.js';
 import { Outgoing } from './outgoing.js';
+import { Patching } from './patching.js';
 import { isWell, Rack, type UnitFactory } from './rack.js';
 import { beginEpoch, recover } from './recovery.js';
 import { Scheduler } from './scheduler.js';
@@ -128,7 +130,9 @@ export class Rig {
     const outgoing = new Outgoing({ journal, signer, rig });
     const transfers = new Transfers({ journal, spool, log });
     const progress = (job: JobRow, phase: string, percent: number) => outgoing.progress(job, phase, percent);
-    const memory = new InsertMemory({ config, profiles, journal, rack, log });
+    const isolation = isolationRules(config);
+    const patching = new Patching({ config, profiles, rack, log });
+    const memory = new InsertMemory({ config, isolation, profiles, journal, rack, patching, log });
     const bounce = new Bounce({
       config,
       calibration,
@@ -138,6 +142,7 @@ export class Rig {
       profiles,
       rack,
       memory,
+      patching,
       wrappingKeys,
       log,
       progress,
@@ -145,7 +150,7 @@ export class Rig {
     const scheduler = new Scheduler({
       journal,
       bounce,
-      isolation: config.isolation,
+      isolation,
       log,
       planOf: async (job) => {
         const reading = { trust: trust.current(), now: nowSeconds(), aud: rig, expiry: false };

@@ -3,7 +3,6 @@
  * jobs of one rate are grouped, and the stream changes its rate only when nothing rolls. The next job of an insert is prepared while the
  * present one rolls.
  */
-import type { Isolation } from '../../core/contract/index.js';
 import { backoffMs } from '../../core/duration.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
@@ -11,7 +10,7 @@ import type { Logger } from '../log.js';
 import { anotherTakeMayHelp, type Bounce, type PreparedBounce } from './bounce.js';
 import type { Engine } from './engine/engine.js';
 import { forgetOldest, pickNext } from './fairness.js';
-import { type IsolationSubject, mayRollTogether } from './isolation.js';
+import { type IsolationRules, type IsolationSubject, mayRollTogether } from './isolation.js';
 import type { JobPlan } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
@@ -20,7 +19,7 @@ import { RateTurn } from './rate-turn.js';
 export interface SchedulerOptions {
   journal: Journal;
   bounce: Bounce;
-  isolation: Isolation;
+  isolation: IsolationRules;
   log: Logger;
   /** The plan of a ready job, or the error for which it can never run. */
   planOf(job: JobRow): Promise<JobPlan>;
@@ -296,7 +295,7 @@ export class Scheduler {
   }
 
   #couldStart(plan: JobPlan): boolean {
-    return this.#o.mayStart() && this.#o.unitsReady(plan.hops.map((hop) => hop.processor));
+    return this.#o.mayStart() && this.#o.unitsReady([...plan.hops.map((hop) => hop.processor), ...plan.patchbays]);
   }
 
   #isFree(plan: JobPlan, flush: readonly string[]): boolean {

@@ -1,6 +1,12 @@
 /** The certificate of a take, from what was asked, what was read back and what the engine counted. It claims no right in the work. */
 import { createHash } from 'node:crypto';
-import type { Certificate, RecalledProcessor, RecalledSetting, RigConfig } from '../../core/contract/index.js';
+import type {
+  Certificate,
+  RecalledPatchbay,
+  RecalledProcessor,
+  RecalledSetting,
+  RigConfig,
+} from '../../core/contract/index.js';
 import { ratioToDb } from '../../core/units.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { PreparedBounce } from './bounce.js';
@@ -15,6 +21,9 @@ export interface TakeRecord {
   /** Per hop, before and after the take. */
   recalled: RecalledSetting[][];
   readBack: RecalledSetting[][];
+  /** The patchbays' routes, before and after the take. */
+  patched: RecalledPatchbay[];
+  patchedAfter: RecalledSetting[][];
   sealed: { digest: string; bytes: number };
   startedAt: number;
   endedAt: number;
@@ -34,12 +43,13 @@ export function certificateOf(
       insert: hop.insert,
       profile: { id, version, hash },
       driveDb: hop.driveDb,
-      settings: take.recalled[index]!.map((setting, position) => {
-        const after = take.readBack[index]![position]!.readBack;
-        return after === undefined ? setting : { ...setting, readBackAfter: after };
-      }),
+      settings: withAfter(take.recalled[index]!, take.readBack[index]!),
     };
   });
+  const patchbays = take.patched.map((bay, index) => ({
+    ...bay,
+    settings: withAfter(bay.settings, take.patchedAfter[index]!),
+  }));
   return {
     job: job.jti,
     jobDigest: job.digest,
@@ -49,6 +59,7 @@ export function certificateOf(
     tailFrames: plan.tailFrames,
     attempt: take.attempt,
     processors,
+    ...(patchbays.length > 0 ? { patchbays } : {}),
     latency: report.latency,
     continuity: {
       streamFrames: { from: report.streamFrom, to: report.streamTo },
@@ -68,6 +79,13 @@ export function certificateOf(
     startedAt: take.startedAt,
     endedAt: take.endedAt,
   };
+}
+
+function withAfter(before: readonly RecalledSetting[], after: readonly RecalledSetting[]): RecalledSetting[] {
+  return before.map((setting, position) => {
+    const { readBack } = after[position]!;
+    return readBack === undefined ? setting : { ...setting, readBackAfter: readBack };
+  });
 }
 
 /** What the result's WAV is, known before its first sample. */

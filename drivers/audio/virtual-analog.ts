@@ -9,6 +9,7 @@ import { type InsertConfig, VirtualPath } from '../../core/contract/config.js';
 import { OutboardError } from '../../core/errors.js';
 import { dbToRatio } from '../../core/units.js';
 import type { PathModifier } from '../processors/path-modifier.js';
+import { isConnected, leakBetween, type PatchedChannel, patchedChannels, VirtualPatchbay } from './virtual-patchbay.js';
 import { VirtualChannel } from './virtual-path.js';
 
 export type { PathModifier } from '../processors/path-modifier.js';
@@ -22,6 +23,8 @@ export interface CrosstalkConfig {
   db: number;
 }
 
+type InsertWires = Pick<InsertConfig, 'sends' | 'returns' | 'path' | 'via'>;
+
 interface Insert {
   /** Indices from 0. */
   sends: number[];
@@ -29,6 +32,23 @@ interface Insert {
   path: VirtualPath;
   modifier: LiveModifier;
   channels: VirtualChannel[];
+  /** Per channel, where the insert leads through patchbays. */
+  patched: PatchedChannel[] | null;
+}
+
+/** What leaks in a patchbay from one channel to another. */
+interface PatchLeak {
+  from: Patched;
+  to: Patched;
+  gain: number;
+}
+
+/** A channel behind patchbays and its sound in the present block. */
+interface Patched {
+  channel: PatchedChannel;
+  path: VirtualChannel;
+  into: Float64Array;
+  outOf: Float64Array;
 }
 
 interface Leak {
@@ -42,18 +62,30 @@ export class VirtualAnalog {
   beforeChange: () => void = () => {};
   readonly #inserts = new Map<string, Insert>();
   readonly #leaks: Leak[] = [];
+  readonly #patchbays = new Map<string, VirtualPatchbay>();
+  readonly #patched: Patched[] = [];
+  readonly #patchLeaks: PatchLeak[] = [];
 
   /**
    * @param inserts as in the rig's configuration; one without `path` is an ideal wire
    * @param crosstalk what leaks, at which level, from the input of one insert to the return of another
+   * @param leakage what leaks in a patchbay from every input to every output
    * @throws OutboardError config.invalid
    */
   constructor(
-    inserts: Readonly<Record<string, Pick<InsertConfig, 'sends' | 'returns' | 'path'>>>,
+    inserts: Readonly<Record<string, InsertWires>>,
     crosstalk: readonly CrosstalkConfig[] = [],
+    leakage: readonly { patchbay: string; db: number }[] = [],
   ) {
     for (const [name, config] of Object.entries(inserts)) this.#addInsert(name, config);
     for (const leak of crosstalk) this.#addLeaks(leak);
+    this.#addPatchLeaks(new Map(leakage.map(({ patchbay, db }) => [patchbay, db])));
+  }
+
+  /** What a simulated unit moves: the patchbay of this name, the path of its insert, or nothing that can be heard. */
+  modifierOf(processor: string, insert: string | undefined): PathModifier {
+    if (insert !== undefined) return this.modifier(insert);
+    return this.#patchbays.get(processor) ?? { gainDb: 0, muted: false, delaySeconds: 0 };
   }
 
   /** What a simulated processor does to its insert: changes are heard from the next block on. @throws RangeError */
@@ -102,13 +134,36 @@ export class VirtualAnalog {
    */
   process(sends: readonly Float64Array[], returns: readonly Float64Array[], frames: number): void {
     for (const insert of this.#inserts.values()) {
+      if (insert.patched) continue;
       for (let i = 0; i < insert.channels.length; i++) {
         const block = returns[insert.returns[i]!]!;
         copy(sends[insert.sends[i]!]!, block, frames);
         insert.channels[i]!.process(block, frames);
       }
     }
+    this.#processPatched(sends, returns, frames);
     for (const leak of this.#leaks) mix(sends[leak.send]!, returns[leak.return]!, frames, leak.gain);
+  }
+
+  #processPatched(sends: readonly Float64Array[], returns: readonly Float64Array[], frames: number): void {
+    for (const { channel, into } of this.#patched) {
+      returns[channel.back]!.fill(0, 0, frames);
+      if (isConnected(channel)) copy(sends[channel.send]!, into, frames);
+      else into.fill(0, 0, frames);
+    }
+    for (const { from, to, gain } of this.#patchLeaks)
+      if (from.channel.send !== to.channel.send) mix(sends[from.channel.send]!, to.into, frames, gain);
+    for (const { channel, path, into, outOf } of this.#patched) {
+      copy(into, outOf, frames);
+      path.process(outOf, frames);
+      if (isConnected(channel)) mix(outOf, returns[channel.back]!, frames, 1);
+    }
+    for (const { from, to, gain } of this.#patchLeaks)
+      if (from.channel.back !== to.channel.back) {
+        mix(from.outOf, returns[to.channel.back]!, frames, gain);
+        if (from.channel.send !== to.channel.send)
+          mix(sends[from.channel.send]!, returns[to.channel.back]!, frames, gain);
+      }
   }
 
   /** Frames of silence after which no insert remembers anything. */
@@ -120,30 +175,52 @@ export class VirtualAnalog {
     return most;
   }
 
-  #addInsert(name: string, config: Pick<InsertConfig, 'sends' | 'returns' | 'path'>): void {
-    const { sends, returns } = config;
+  #addInsert(name: string, config: InsertWires): void {
+    const { sends, returns, via } = config;
     if (sends.length !== returns.length) {
       throw invalid(
         name,
         `${sends.length} sends and ${returns.length} returns; the simulated path needs as many of each`,
       );
     }
-    for (const send of sends)
-      if (this.usesSend(send - 1)) throw invalid(name, `send ${send} belongs to another insert`);
-    for (const back of returns) {
-      if (this.usesReturn(back - 1)) throw invalid(name, `return ${back} belongs to another insert`);
-    }
+    // Behind patchbays inserts take turns on a channel.
+    const taken = (side: 'sends' | 'returns', channel: number) =>
+      [...this.#inserts.values()].some((other) => other[side].includes(channel - 1) && !(via && other.patched));
+    for (const send of sends) if (taken('sends', send)) throw invalid(name, `send ${send} belongs to another insert`);
+    for (const back of returns)
+      if (taken('returns', back)) throw invalid(name, `return ${back} belongs to another insert`);
     if (new Set(sends).size < sends.length) throw invalid(name, 'a send is listed twice');
     if (new Set(returns).size < returns.length) throw invalid(name, 'a return is listed twice');
     const path = config.path ?? VirtualPath.parse({});
     const modifier = new LiveModifier(() => this.beforeChange());
+    const channels = sends.map((_, i) => new VirtualChannel(path, modifier, `${name}/${i + 1}`));
+    const patched = via ? patchedChannels(name, config, (bay) => this.#patchbay(bay)) : null;
+    patched?.forEach((channel, i) => {
+      const block = () => new Float64Array(ANALOG_BLOCK_FRAMES);
+      this.#patched.push({ channel, path: channels[i]!, into: block(), outOf: block() });
+    });
     this.#inserts.set(name, {
       sends: sends.map((c) => c - 1),
       returns: returns.map((c) => c - 1),
       path,
       modifier,
-      channels: sends.map((_, i) => new VirtualChannel(path, modifier, `${name}/${i + 1}`)),
+      channels,
+      patched,
     });
+  }
+
+  #patchbay(name: string): VirtualPatchbay {
+    const known = this.#patchbays.get(name) ?? new VirtualPatchbay(() => this.beforeChange());
+    this.#patchbays.set(name, known);
+    return known;
+  }
+
+  #addPatchLeaks(leakageDb: ReadonlyMap<string, number>): void {
+    for (const from of this.#patched)
+      for (const to of this.#patched) {
+        const gain = from === to ? 0 : leakBetween(from.channel, to.channel, leakageDb);
+        if (gain > 0) this.#patchLeaks.push({ from, to, gain });
+      }
   }
 
   /** Every channel of `from` leaks, and every channel of `to` hears one: the pairs go round where the widths differ. */

@@ -70,8 +70,7 @@ try {
     audio,
     device,
     makeUnit: (name, profile, insert) => {
-      const modifier = insert === undefined ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
-      const transport = createVirtualTransport(profile, modifier);
+      const transport = createVirtualTransport(profile, analog.modifierOf(name, insert));
       transports.set(name, transport);
       return createUnit({ name, profile, transport, logger: log, backoff: { baseMs: 50, maxMs: 200 } });
     },

@@ -3,8 +3,10 @@ import type { RigConfig } from '../../../core/contract/config.js';
 import { OutboardError } from '../../../core/errors.js';
 import { VirtualAnalog } from '../../../drivers/audio/virtual-analog.js';
 import { createUnit, loadProfiles } from '../../../drivers/processors/index.js';
+import { modifierOf } from '../../audio-driver.js';
 import { loadCalibration } from '../../calibration-file.js';
 import { createClockSync } from '../../clock-sync.js';
+import { checkPatchbays } from '../../patchbay-routes.js';
 import { type LoadedRigConfig, loadRigConfig } from '../../rig-config.js';
 import { type UnitPort, unitPort } from '../../unit-port.js';
 import { driverFinding, interfaceFinding } from './interface.js';
@@ -53,8 +55,8 @@ function clockFinding(sync: RigConfig['clock']['sync']) {
 
 async function checkDevices(report: CheckReport, loaded: LoadedRigConfig): Promise<void> {
   const { config } = loaded;
-  const analog =
-    config.interface.driver === 'virtual' ? new VirtualAnalog(config.inserts, config.interface.crosstalk) : null;
+  const { interface: audio } = config;
+  const analog = audio.driver === 'virtual' ? new VirtualAnalog(config.inserts, audio.crosstalk, audio.leakage) : null;
   const { driver } = config.interface;
   if (driver !== 'virtual') await report.run('audio driver', async () => only(driverFinding(driver)));
   await report.run('interface', async () => only(await interfaceFinding(loaded)));
@@ -73,6 +75,12 @@ async function checkDevices(report: CheckReport, loaded: LoadedRigConfig): Promi
     return { finding: [...value.values()].map((p) => `${p.id} ${p.version}`).join(', '), value };
   });
   if (!profiles) return;
+  if (Object.values(config.processors).every(({ profile }) => profiles.has(profile)))
+    await report.run('patchbays', async () => {
+      checkPatchbays(config, profiles);
+      const names = Object.entries(config.processors).flatMap(([name, { patchbay }]) => (patchbay ? [name] : []));
+      return only(names.length === 0 ? 'none' : `${names.join(', ')}: every crosspoint exists`);
+    });
   for (const [name, processor] of Object.entries(config.processors))
     await report.run(`processor ${name}`, async () => {
       const port = unitPort(name, processor, profiles);
@@ -86,8 +94,7 @@ async function checkDevices(report: CheckReport, loaded: LoadedRigConfig): Promi
 
 /** Opens the unit and asks who it is, as outboardd does. @throws OutboardError processor.* */
 async function identify(name: string, port: UnitPort, insert: string | undefined, analog: VirtualAnalog | null) {
-  const modifier =
-    insert === undefined || !analog ? { gainDb: 0, muted: false, delaySeconds: 0 } : analog.modifier(insert);
+  const modifier = modifierOf(analog, name, insert);
   const unit = createUnit({ name, profile: port.profile, transport: port.transport(modifier) });
   try {
     await unit.start(AbortSignal.timeout(IDENTIFY_MS));

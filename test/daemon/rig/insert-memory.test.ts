@@ -40,7 +40,12 @@ async function bench(
       },
       isolation: { floorDbfs: -100, quietDbfs: -90, crosstalk: [{ from: 'tape', to: 'wire', db: -101 }] },
     },
+    isolation: { floorDbfs: -100, crosstalk: [{ from: 'tape', to: 'wire', db: -101 }] },
     journal,
+    patching: {
+      connect: async ([insert]: string[]) => void order.push(`connect ${insert}`),
+      disconnect: async ([insert]: string[]) => void order.push(`disconnect ${insert}`),
+    },
     rack: {
       safe: async (names: string[]) => {
         order.push(`safe ${names}`);
@@ -62,7 +67,7 @@ describe('a flush', () => {
   it('listens to gear in its safe state, so that no mute hides what is left, and notes the insert as quiet', async (t) => {
     const { flush, order, journal } = await bench(t, [Number.NEGATIVE_INFINITY]);
     await flush();
-    assert.deepEqual(order, ['safe deck', 'flush 1 2 3']);
+    assert.deepEqual(order, ['connect tape', 'safe deck', 'flush 1 2 3', 'disconnect tape']);
     assert.equal(journal.insertTenant('tape'), '');
   });
 
@@ -85,7 +90,7 @@ describe('a flush', () => {
       Promise.reject(new OutboardError('processor.lost', 'gone')),
     );
     await assert.rejects(flush(), { code: 'processor.lost' });
-    assert.deepEqual(order, ['safe deck']);
+    assert.deepEqual(order, ['connect tape', 'safe deck', 'disconnect tape']);
     assert.equal(journal.insertTenant('tape'), 'tenant-before');
   });
 });

@@ -72,7 +72,7 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
   const scheduler = new Scheduler({
     journal,
     bounce: bounce as unknown as Bounce,
-    isolation: { floorDbfs: -100, quietDbfs: -90, crosstalk: [] },
+    isolation: { floorDbfs: -100, crosstalk: [] },
     log: createLogger('test', 'silent'),
     planOf: async (job) => plans.get(job.id)!,
     engineAt: async () => ({}) as Engine,
@@ -126,6 +126,7 @@ async function bench(t: TestContext, around: Partial<SchedulerOptions> = {}) {
       tenant,
       rate: o.rate ?? 48_000,
       hops: [{ insert, processor: `on-${insert}` }],
+      patchbays: [],
       inserts: [{ name: insert, loudDb: 0, amplifyDb: 0 }],
     } as unknown as JobPlan);
     names.set(id, name);
