@@ -236,7 +236,7 @@ export const Isolation = z.strictObject({
     .optional()
     .meta({
       description:
-        'measured leakage of a patchbay, the worst from any input to any output; inserts that lead through one that is not listed are never shared between tenants',
+        'measured leakage of a patchbay: the most that one insert behind it hears of another, all ways together; inserts behind one that is not listed are never shared between tenants',
     }),
 });
 export type Isolation = z.infer<typeof Isolation>;

@@ -9,7 +9,14 @@ import { type InsertConfig, VirtualPath } from '../../core/contract/config.js';
 import { OutboardError } from '../../core/errors.js';
 import { dbToRatio } from '../../core/units.js';
 import type { PathModifier } from '../processors/path-modifier.js';
-import { isConnected, leakBetween, type PatchedChannel, patchedChannels, VirtualPatchbay } from './virtual-patchbay.js';
+import {
+  isConnected,
+  type PatchedChannel,
+  type PatchLeaks,
+  patchedChannels,
+  patchLeaks,
+  VirtualPatchbay,
+} from './virtual-patchbay.js';
 import { VirtualChannel } from './virtual-path.js';
 
 export type { PathModifier } from '../processors/path-modifier.js';
@@ -36,13 +43,6 @@ interface Insert {
   patched: PatchedChannel[] | null;
 }
 
-/** What leaks in a patchbay from one channel to another. */
-interface PatchLeak {
-  from: Patched;
-  to: Patched;
-  gain: number;
-}
-
 /** A channel behind patchbays and its sound in the present block. */
 interface Patched {
   channel: PatchedChannel;
@@ -64,7 +64,7 @@ export class VirtualAnalog {
   readonly #leaks: Leak[] = [];
   readonly #patchbays = new Map<string, VirtualPatchbay>();
   readonly #patched: Patched[] = [];
-  readonly #patchLeaks: PatchLeak[] = [];
+  #patchLeaks: PatchLeaks<Patched> = { sendToUnit: [], sendToReturn: [], unitToReturn: [] };
 
   /**
    * @param inserts as in the rig's configuration; one without `path` is an ideal wire
@@ -79,7 +79,7 @@ export class VirtualAnalog {
   ) {
     for (const [name, config] of Object.entries(inserts)) this.#addInsert(name, config);
     for (const leak of crosstalk) this.#addLeaks(leak);
-    this.#addPatchLeaks(new Map(leakage.map(({ patchbay, db }) => [patchbay, db])));
+    this.#patchLeaks = patchLeaks(this.#patched, new Map(leakage.map(({ patchbay, db }) => [patchbay, db])));
   }
 
   /** What a simulated unit moves: the patchbay of this name, the path of its insert, or nothing that can be heard. */
@@ -151,19 +151,15 @@ export class VirtualAnalog {
       if (isConnected(channel)) copy(sends[channel.send]!, into, frames);
       else into.fill(0, 0, frames);
     }
-    for (const { from, to, gain } of this.#patchLeaks)
-      if (from.channel.send !== to.channel.send) mix(sends[from.channel.send]!, to.into, frames, gain);
+    const { sendToUnit, sendToReturn, unitToReturn } = this.#patchLeaks;
+    for (const { send, to, gain } of sendToUnit) mix(sends[send]!, to.into, frames, gain);
     for (const { channel, path, into, outOf } of this.#patched) {
       copy(into, outOf, frames);
       path.process(outOf, frames);
       if (isConnected(channel)) mix(outOf, returns[channel.back]!, frames, 1);
     }
-    for (const { from, to, gain } of this.#patchLeaks)
-      if (from.channel.back !== to.channel.back) {
-        mix(from.outOf, returns[to.channel.back]!, frames, gain);
-        if (from.channel.send !== to.channel.send)
-          mix(sends[from.channel.send]!, returns[to.channel.back]!, frames, gain);
-      }
+    for (const { send, back, gain } of sendToReturn) mix(sends[send]!, returns[back]!, frames, gain);
+    for (const { from, back, gain } of unitToReturn) mix(from.outOf, returns[back]!, frames, gain);
   }
 
   /** Frames of silence after which no insert remembers anything. */
@@ -215,14 +211,6 @@ export class VirtualAnalog {
     return known;
   }
 
-  #addPatchLeaks(leakageDb: ReadonlyMap<string, number>): void {
-    for (const from of this.#patched)
-      for (const to of this.#patched) {
-        const gain = from === to ? 0 : leakBetween(from.channel, to.channel, leakageDb);
-        if (gain > 0) this.#patchLeaks.push({ from, to, gain });
-      }
-  }
-
   /** Every channel of `from` leaks, and every channel of `to` hears one: the pairs go round where the widths differ. */
   #addLeaks({ from, to, db }: CrosstalkConfig): void {
     const source = this.#inserts.get(from);
@@ -246,6 +234,7 @@ class LiveModifier implements PathModifier {
   #gainDb = 0;
   #muted = false;
   #delaySeconds = 0;
+  #erasing = false;
 
   constructor(before: () => void) {
     this.#before = before;
@@ -268,6 +257,15 @@ class LiveModifier implements PathModifier {
   set muted(value: boolean) {
     this.#before();
     this.#muted = value;
+  }
+
+  get erasing(): boolean {
+    return this.#erasing;
+  }
+
+  set erasing(value: boolean) {
+    this.#before();
+    this.#erasing = value;
   }
 
   get delaySeconds(): number {

@@ -71,12 +71,38 @@ export function isConnected({ points }: PatchedChannel): boolean {
   return points.every(({ bay, crosspoints }) => bay.closed(crosspoints));
 }
 
+/** What leaks, each way once, however many inserts take turns on a channel. */
+export interface PatchLeaks<P> {
+  sendToUnit: { send: number; to: P; gain: number }[];
+  sendToReturn: { send: number; back: number; gain: number }[];
+  unitToReturn: { from: P; back: number; gain: number }[];
+}
+
+/** @param leakageDb by patchbay; one that is not in it leaks nothing */
+export function patchLeaks<P extends { channel: PatchedChannel }>(
+  patched: readonly P[],
+  leakageDb: ReadonlyMap<string, number>,
+): PatchLeaks<P> {
+  const leaks: PatchLeaks<P> = { sendToUnit: [], sendToReturn: [], unitToReturn: [] };
+  const turns = patched.map(({ channel }) => `${channel.send} ${channel.back}`);
+  for (const from of patched)
+    for (const to of patched) {
+      const gain = from === to ? 0 : leakBetween(from.channel, to.channel, leakageDb);
+      const [{ send }, { back }] = [from.channel, to.channel];
+      if (gain === 0) continue;
+      if (send !== to.channel.send && !leaks.sendToUnit.some((leak) => leak.send === send && leak.to === to))
+        leaks.sendToUnit.push({ send, to, gain });
+      if (back !== from.channel.back && !leaks.unitToReturn.some((leak) => leak.from === from && leak.back === back))
+        leaks.unitToReturn.push({ from, back, gain });
+      if (turns.includes(`${send} ${back}`)) continue;
+      if (!leaks.sendToReturn.some((leak) => leak.send === send && leak.back === back))
+        leaks.sendToReturn.push({ send, back, gain });
+    }
+  return leaks;
+}
+
 /** How much of one channel's sound the patchbays that both lead through pass to the other, linear; 0 where they have none in common. */
-export function leakBetween(a: PatchedChannel, b: PatchedChannel, leakageDb: ReadonlyMap<string, number>): number {
-  let gain = 0;
-  for (const { name } of a.points) {
-    const db = leakageDb.get(name);
-    if (db !== undefined && b.points.some((point) => point.name === name)) gain = Math.max(gain, dbToRatio(db));
-  }
-  return gain;
+function leakBetween(a: PatchedChannel, b: PatchedChannel, leakageDb: ReadonlyMap<string, number>): number {
+  const common = a.points.filter(({ name }) => b.points.some((point) => point.name === name));
+  return Math.max(0, ...common.map(({ name }) => dbToRatio(leakageDb.get(name) ?? Number.NEGATIVE_INFINITY)));
 }

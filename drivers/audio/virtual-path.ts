@@ -61,10 +61,11 @@ export class VirtualChannel {
 
   /** Runs a block through, in place. Reads the modifier once. */
   process(block: Float64Array, frames: number): void {
-    const { gainDb, muted, delaySeconds } = this.#modifier;
+    const { gainDb, muted, delaySeconds, erasing } = this.#modifier;
     if (muted) block.fill(0, 0, frames);
     else if (gainDb !== 0) scale(block, frames, dbToRatio(gainDb));
-    if (this.#feedback > 0) this.#memory.recirculate(block, frames, this.#echoFrames, this.#feedback, FLOOR);
+    if (this.#feedback > 0)
+      this.#memory.recirculate(block, frames, this.#echoFrames, erasing ? 0 : this.#feedback, FLOOR);
     if (this.#path.poly.length > 0) bend(block, frames, this.#path.poly);
     if (this.#path.lowpassHz !== null) this.#lowpass(block, frames);
     if (this.#path.gainDb !== 0) scale(block, frames, this.#gain);

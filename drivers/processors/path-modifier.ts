@@ -8,6 +8,8 @@ export interface PathModifier {
   muted: boolean;
   /** Delay added to the insert's own, seconds. */
   delaySeconds: number;
+  /** Of a unit that records: what it remembers is being erased. */
+  erasing?: boolean;
   /** Of a matrix: which input each output hears; an output that is not named hears none. */
   routes?: ReadonlyMap<number, number>;
 }

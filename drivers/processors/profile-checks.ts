@@ -194,7 +194,10 @@ export function checkSim(profile: Profile): void {
     const parameter = profile.params.get(key.split('@')[0] as string);
     if (parameter === undefined || !indicesOf(parameter).some((i) => settingKey(parameter, i) === key))
       throw invalidProfile(path, 'there is no such setting');
-    if ((target === 'muted') !== (parameter.kind === 'bool') || !['bool', 'number'].includes(parameter.kind))
+    if (
+      ['muted', 'erasing'].includes(target) !== (parameter.kind === 'bool') ||
+      !['bool', 'number'].includes(parameter.kind)
+    )
       throw invalidProfile(path, `a parameter of kind ${parameter.kind} cannot drive ${target}`);
     if (target === 'delaySeconds') {
       const scale = typeof drive === 'string' ? 1 : drive.scale;

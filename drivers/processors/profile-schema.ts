@@ -182,7 +182,7 @@ export const Param = z.discriminatedUnion('kind', [
 ]);
 export type Param = z.infer<typeof Param>;
 
-export const DriveTarget = z.enum(['gainDb', 'muted', 'delaySeconds', 'routes']);
+export const DriveTarget = z.enum(['gainDb', 'muted', 'delaySeconds', 'erasing', 'routes']);
 export type DriveTarget = z.infer<typeof DriveTarget>;
 
 export const Sim = z.strictObject({

@@ -195,6 +195,8 @@ export class SimulatedUnit {
     if (gainDb !== undefined) this.#modifier.gainDb = gainDb;
     if (muted !== undefined) this.#modifier.muted = muted !== 0;
     if (delaySeconds !== undefined) this.#modifier.delaySeconds = delaySeconds;
+    const erasing = sums.get('erasing');
+    if (erasing !== undefined) this.#modifier.erasing = erasing !== 0;
   }
 }
 
