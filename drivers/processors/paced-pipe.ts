@@ -2,7 +2,7 @@
  * One direction of a cable, at its pace: bytes come out when they would have arrived, a few milliseconds' worth at a time. A timer alone is too
  * coarse for that (1 ms, rounded up, at each message), so the last of the waiting is done in turns of the event loop.
  */
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { WirePace } from './wire-pace.js';
 
 /** As much as a UART hands over at a time. */
