@@ -2,8 +2,6 @@
  * Frames and how people write them. A frame is one message of the wire as a latin1 string, one character for each byte: a line without its end,
  * a MIDI message, or what a code driver takes for one. Lines are written as they are, all others as their bytes in hex.
  */
-import type { Message } from './schema-basics.js';
-
 export type FramingKind = 'line' | 'midi' | 'driver';
 
 /** What a pattern of a profile compiles to; a RegExp is one. */
@@ -26,12 +24,6 @@ export function bytesOfHex(hex: string): string | undefined {
 /** For messages and logs. */
 export function shownFrame(kind: FramingKind, frame: string): string {
   return kind === 'line' ? frame : hexOf(frame);
-}
-
-/** The frame that a profile writes as a message; undefined when it is not hex and has to be. */
-export function messageFrame(kind: FramingKind, message: Message): string | undefined {
-  if (typeof message !== 'string') return bytesOfHex(message.hex);
-  return kind === 'line' ? message : bytesOfHex(message);
 }
 
 /** @param whole the pattern has to match the whole frame */

@@ -2,20 +2,23 @@
 import type { SettingValue } from '../../core/contract/primitives.js';
 import { NRPN_CONTROLLERS } from './codec-controller.js';
 import type { Decimal } from './decimal.js';
-import { messageFrame, shownFrame } from './frame-text.js';
+import { shownFrame } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
+import { messageFrame } from './message.js';
 import { indicesOf, type Parameter } from './parameter.js';
 import type { Profile, SessionStep } from './profile.js';
 import type { Message } from './schema-basics.js';
 import { companions, profileState, settingKey } from './settings.js';
 
-/** Which commands a frame could be. */
-function readings({ params, identity }: Profile, frame: string): string[] {
+/** Which commands a frame could be; of those that set, with `legal`, only with a value that there is. */
+function readings({ params, identity }: Profile, frame: string, legal: boolean): string[] {
   const found = identity.flatMap(({ tx }, i) => (tx === frame ? [`identity.steps.${i}`] : []));
   for (const { name, mirror, taper } of params.values()) {
     const memory = { controllers: new Map<number, number>() };
     const present = (): Decimal => taper.encode(taper.sample(2)[0] as SettingValue) as Decimal;
-    if (mirror.heard(frame, memory, present).length > 0) found.push(`params.${name}.wire`);
+    const heard = mirror.heard(frame, memory, present);
+    if (heard.some(({ w }) => !legal || (w !== null && taper.decode(w) !== undefined)))
+      found.push(`params.${name}.wire`);
     if (mirror.asked?.(frame) !== undefined) found.push(`params.${name}.read`);
   }
   return found;
@@ -37,7 +40,7 @@ export function checkCommands(profile: Profile): void {
   checkClaims(profile);
   const { txEnd, rxEnd, kind } = profile.framing;
   for (const frame of sampleFrames(profile)) {
-    const found = readings(profile, frame);
+    const found = readings(profile, frame, true);
     const shown = shownFrame(kind, frame);
     if (found.length > 1) throw invalidProfile(found[1] as string, `"${shown}" could also be ${found[0]}`);
     if (kind !== 'line') continue;
@@ -45,7 +48,7 @@ export function checkCommands(profile: Profile): void {
       throw invalidProfile(found[0] ?? 'identity', `"${shown}" holds the end of a line`);
     // Without a terminator a unit acts as soon as it has read a whole command.
     for (let i = 1; txEnd === '' && i < frame.length; i++) {
-      const early = readings(profile, frame.slice(0, i))[0];
+      const early = readings(profile, frame.slice(0, i), false)[0];
       if (early !== undefined)
         throw invalidProfile(early, `"${shown}" begins with a whole command, "${frame.slice(0, i)}"`);
     }
@@ -133,8 +136,9 @@ export function checkVectors(profile: Profile): void {
     if (tx !== frameAt(profile, vector.tx, `${path}.tx`))
       throw invalidProfile(`${path}.tx`, `does not match: the command is "${shownFrame(kind, tx)}"`);
     if (vector.rx === undefined) return;
-    const ack = mirror.ack?.(index, w);
-    if (ack !== frameAt(profile, vector.rx, `${path}.rx`))
+    const rx = frameAt(profile, vector.rx, `${path}.rx`);
+    const ack = codec.driver === undefined ? mirror.ack?.(index, w) : codec.ack?.(rx) && rx;
+    if (ack !== rx)
       throw invalidProfile(
         `${path}.rx`,
         `does not match: the acknowledgement is "${ack === undefined ? 'none' : shownFrame(kind, ack)}"`,
@@ -142,10 +146,8 @@ export function checkVectors(profile: Profile): void {
   });
 }
 
-function frameAt({ framing }: Profile, message: Message, path: string): string {
-  const frame = messageFrame(framing.kind, message);
-  if (frame === undefined) throw invalidProfile(path, 'has to be bytes in hex, such as F0 7E 7F 06 01 F7');
-  return frame;
+function frameAt({ framing, vars }: Profile, message: Message, path: string): string {
+  return messageFrame(framing.kind, message, vars, path);
 }
 
 function named(profile: Profile, key: string): { parameter: Parameter; index: number | null } {

@@ -12,8 +12,9 @@ import type { Settings, SettingValue } from '../../core/contract/primitives.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { codeDriver } from './code-drivers/index.js';
 import { type CompiledDump, compileDumps } from './dump.js';
-import { type FramePattern, type FramingKind, framePattern, messageFrame } from './frame-text.js';
+import { type FramePattern, type FramingKind, framePattern } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
+import { messageFrame } from './message.js';
 import { type Axis, compileParameter, indicesOf, type Parameter } from './parameter.js';
 import { checkCommands, checkSim, checkStates, checkVectors } from './profile-checks.js';
 import { type ErrorMeaning, ProfileDocument } from './profile-schema.js';
@@ -243,10 +244,10 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
     document,
     params,
     safeState: safeState(document, params),
-    identity: identitySteps(document, framing.kind),
+    identity: identitySteps(document, framing.kind, vars),
     identityStrength: document.identity.strength,
     operatorConfirm: document.identity.operatorConfirm ?? false,
-    session: sessionOf(document, framing.kind),
+    session: sessionOf(document, framing.kind, vars),
     errors: document.errors.map(({ rx, as }) => ({ rx: framePattern(framing.kind, rx, true), as })),
     unsolicited: document.unsolicited.map(({ rx, means }) => ({ rx: framePattern(framing.kind, rx, false), means })),
     transport,
@@ -291,16 +292,9 @@ function axesOf(document: ProfileDocument): Map<string, Axis> {
   return axes;
 }
 
-/** @throws OutboardError profile.invalid */
-function frameAt(kind: FramingKind, message: Message, path: string): string {
-  const frame = messageFrame(kind, message);
-  if (frame === undefined) throw invalidProfile(path, 'has to be bytes in hex, such as F0 7E 7F 06 01 F7');
-  return frame;
-}
-
-function sessionOf({ session }: ProfileDocument, kind: FramingKind): Session {
+function sessionOf({ session }: ProfileDocument, kind: FramingKind, vars: ReadonlyMap<string, number>): Session {
   const step = ({ tx, rx }: { tx: Message; rx?: string | undefined }, path: string): SessionStep => ({
-    tx: frameAt(kind, tx, `${path}.tx`),
+    tx: messageFrame(kind, tx, vars, `${path}.tx`),
     rx: rx === undefined ? undefined : framePattern(kind, rx, true),
   });
   const keepAlive = session?.keepAlive;
@@ -348,12 +342,16 @@ function safeState({ safe }: ProfileDocument, params: ReadonlyMap<string, Parame
   return Object.fromEntries(names.flatMap((name) => [...state].filter(([key]) => key.split('@')[0] === name)));
 }
 
-function identitySteps({ identity }: ProfileDocument, kind: FramingKind): IdentityStep[] {
+function identitySteps(
+  { identity }: ProfileDocument,
+  kind: FramingKind,
+  vars: ReadonlyMap<string, number>,
+): IdentityStep[] {
   if (identity.strength !== 'none' && identity.steps.length === 0)
     throw invalidProfile('identity.steps', `strength ${identity.strength} needs a step that asks`);
   return identity.steps.map(({ tx, rx, must = {} }, i) => {
     for (const group of Object.keys(must))
       if (!rx.includes(`(?<${group}>`)) throw invalidProfile(`identity.steps.${i}.must`, `rx has no group "${group}"`);
-    return { tx: frameAt(kind, tx, `identity.steps.${i}.tx`), rx: framePattern(kind, rx, true), must };
+    return { tx: messageFrame(kind, tx, vars, `identity.steps.${i}.tx`), rx: framePattern(kind, rx, true), must };
   });
 }

@@ -6,8 +6,8 @@ import type { SettingValue } from '../../core/contract/primitives.js';
 import { codeDriver, type DriverSimulation } from './code-drivers/index.js';
 import type { MidiMemory } from './codec.js';
 import { compare, type Decimal, decimalOf } from './decimal.js';
-import { messageFrame } from './frame-text.js';
 import { type Framer, LineFramer } from './framer.js';
+import { messageFrame } from './message.js';
 import { MidiFramer } from './midi-framer.js';
 import { indicesOf, type Parameter } from './parameter.js';
 import type { PathModifier } from './path-modifier.js';
@@ -113,13 +113,14 @@ export class SimulatedUnit {
   }
 
   #frame(message: Message | undefined): string | undefined {
-    return message === undefined ? undefined : messageFrame(this.profile.framing.kind, message);
+    return message === undefined ? undefined : said(this.profile, message);
   }
 
   #means(command: string): (() => string | undefined) | undefined {
-    if (this.#answers.has(command)) return () => this.#answers.get(command);
+    // A dump that also tells who the unit is has to hold what it has.
     for (const dump of this.profile.dumps.values())
       if (dump.tx === command) return () => dump.make(this.#dumped(dump.name));
+    if (this.#answers.has(command)) return () => this.#answers.get(command);
     const { params } = this.profile;
     for (const parameter of params.values()) {
       const question = parameter.mirror.asked?.(command);
@@ -129,16 +130,16 @@ export class SimulatedUnit {
         return cell === undefined ? this.error('bad-value') : parameter.mirror.reply?.(cell.index, cell.w);
       };
     }
-    const said = [...params.values()].flatMap((parameter) => {
+    const sets = [...params.values()].flatMap((parameter) => {
       const present = (index: number | null): Decimal =>
         this.#cells.get(settingKey(parameter, index))?.w ?? decimalOf(0);
       const statements = parameter.mirror.heard(command, this.#memory, present);
       return statements.flatMap(({ index, w }) => (w === null ? [] : [{ key: settingKey(parameter, index), w }]));
     });
     // A controller that is only half of a value is understood and does nothing yet.
-    if (said.length === 0)
+    if (sets.length === 0)
       return this.profile.framing.kind === 'midi' && command.length === 3 ? () => undefined : undefined;
-    return () => said.map(({ key, w }) => this.#set(this.#cells.get(key), w))[0];
+    return () => sets.map(({ key, w }) => this.#set(this.#cells.get(key), w))[0];
   }
 
   /** The bytes of a dump, from all that stands in it. */
@@ -200,12 +201,17 @@ export class SimulatedUnit {
   }
 }
 
+function said({ framing, vars }: Profile, message: Message): string {
+  return messageFrame(framing.kind, message, vars, 'sim');
+}
+
 /** What is answered whatever the unit has: who it is, and the steps of a session. */
-function fixedAnswers({ identity, session, document, framing }: Profile): Map<string, string | undefined> {
+function fixedAnswers(profile: Profile): Map<string, string | undefined> {
+  const { identity, session, document } = profile;
   const { sim } = document;
   const answers = new Map<string, string | undefined>();
   const frame = (message: Message | undefined): string | undefined =>
-    message === undefined ? undefined : messageFrame(framing.kind, message);
+    message === undefined ? undefined : said(profile, message);
   const learn = (steps: readonly { tx: string; rx: unknown }[], said: readonly Message[] = []): void => {
     const left = [...said];
     for (const { tx, rx } of steps) answers.set(tx, rx === undefined ? undefined : frame(left.shift()));

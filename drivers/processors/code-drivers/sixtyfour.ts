@@ -68,6 +68,9 @@ export function sixtyFour(channel: number): CodeDriver {
       tx: (index) => say(READ_DESTINATION, (index ?? 1) - 1),
       reply(frame): Statement | undefined {
         const message = parsed(frame);
+        // A destination that hears nothing is told by the message that would bring it there.
+        if (message?.controller === OFF && message.value < CHANNELS)
+          return { index: message.value + 1, w: decimalOf(0) };
         if (message?.controller !== SELECT || message.value >= CHANNELS) return undefined;
         return { index: null, w: decimalOf(message.value + 1) };
       },
@@ -140,7 +143,7 @@ class Matrix implements DriverSimulation {
     else if (controller === ON || controller === OFF) this.#switch(value + 1, controller === ON, cells);
     else if (controller === READ_DESTINATION) {
       const source = toNumber(cells.get('route', value + 1));
-      return source === 0 ? [] : [this.#say(SELECT, source - 1), this.#say(ON, value)];
+      return source === 0 ? [this.#say(OFF, value)] : [this.#say(SELECT, source - 1), this.#say(ON, value)];
     } else if (controller === READ_SOURCE_LEVEL)
       return [this.#say(value, toNumber(cells.get('sourceLevel', value + 1)))];
     else if (controller === READ_DESTINATION_LEVEL)
