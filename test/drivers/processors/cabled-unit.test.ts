@@ -167,7 +167,7 @@ async function overMidi(t: TestContext, library: () => Promise<MidiLibrary>): Pr
   const transport = createVirtualMidiTransport(profile, modifier, { link: 'usb', sysexMax: 1024, library });
   const unit = await started(t, profile, transport);
   assert.equal(unit.state, 'ready', String(unit.lastFault));
-  const [drive] = await unit.recall({ drive: 64 });
+  const [drive] = await unit.recall({ drive: 64, volume: 0 });
   assert.equal(drive?.state, 'sent, unverified');
   assert.equal(transport.unit.value('drive'), 64);
   transport.unplug();
