@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { access } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
-import { within } from '../../../core/duration.js';
+import { delay, within } from '../../../core/duration.js';
 import { isOutboardError } from '../../../core/errors.js';
 import { createPtyTransport, createVirtualMidiTransport } from '../../../drivers/processors/cabled-unit.js';
 import { loadMidi, type MidiLibrary, SEQUENCER } from '../../../drivers/processors/midi-library.js';
@@ -169,6 +169,9 @@ async function overMidi(t: TestContext, library: () => Promise<MidiLibrary>): Pr
   assert.equal(unit.state, 'ready', String(unit.lastFault));
   const [drive] = await unit.recall({ drive: 64, volume: 0 });
   assert.equal(drive?.state, 'sent, unverified');
+  // Nothing says when a unit without answers has obeyed.
+  const giveUpAtMs = performance.now() + WAIT_MS;
+  while (transport.unit.value('drive') !== 64 && performance.now() < giveUpAtMs) await delay(5, t.signal);
   assert.equal(transport.unit.value('drive'), 64);
   transport.unplug();
   await reaches(unit, 'absent');
