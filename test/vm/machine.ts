@@ -12,13 +12,16 @@ export class Machine {
   readonly #image: Image;
   readonly #disk: string;
   readonly #console: string;
+  readonly #cable: string;
   #qemu: ChildProcess | undefined;
   #complaint = '';
 
-  constructor(options: { image: Image; disk: string; console: string }) {
+  /** `console` and `cable` are files that it makes: what the guest's console says, and the socket that joins its third and fourth serial port. */
+  constructor(options: { image: Image; disk: string; console: string; cable: string }) {
     this.#image = options.image;
     this.#disk = options.disk;
     this.#console = options.console;
+    this.#cable = options.cable;
   }
 
   /** Boots. `onLine` gets each line of the second serial port. @returns when the machine is off; what QEMU complained of, if anything */
@@ -36,8 +39,9 @@ export class Machine {
         ...['-drive', `file=${this.#disk},if=virtio,format=raw,readonly=on`],
         ...['-nic', 'none', '-device', 'virtio-rng-pci', '-rtc', 'base=utc'],
         ...['-serial', `file:${this.#console}`, '-chardev', 'stdio,id=report,signal=off', '-serial', 'chardev:report'],
-        // Two more real serial ports, with nothing at the other end.
-        ...['-serial', 'null', '-serial', 'null'],
+        // Two more real serial ports, with a cable from one to the other.
+        ...['-chardev', `socket,id=near,path=${this.#cable},server=on,wait=off`, '-serial', 'chardev:near'],
+        ...['-chardev', `socket,id=far,path=${this.#cable}`, '-serial', 'chardev:far'],
       ],
       { env, stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -102,7 +102,7 @@ async function main(): Promise<number> {
       progress.stage('writing outboard onto a disk', 15);
       const disk = await makeDisk(work, process.argv.slice(2));
       progress.stage('booting', EXPECTED_BOOT_SECONDS);
-      const booted = new Machine({ image, disk, console: consoleFile });
+      const booted = new Machine({ image, disk, console: consoleFile, cable: join(work, 'cable') });
       machine = booted;
       const pull = (reason: string) => () => {
         why = reason;

@@ -15,9 +15,11 @@ const BYTE_GAP_MS = 10;
 
 type Motion = 'stop' | 'play' | 'record' | 'forward' | 'rewind' | 'cue';
 
+type Timecode = [number, number, number, number];
+
 export interface NinePinOptions {
   deviceType?: [number, number];
-  /** How many status questions pass until the servo has locked after a start. */
+  /** How many questions pass until the servo has locked after a start, or a cue has been reached. */
   lockAfterPolls?: number;
   /** Checks the pause between bytes; a test whose host may stall leaves it out. */
   now?: () => number;
@@ -31,7 +33,7 @@ export class NinePinDeck {
   hardError = false;
   recordInhibit = false;
   /** Hours, minutes, seconds, frames. */
-  position: [number, number, number, number] = [0, 0, 0, 0];
+  position: Timecode = [0, 0, 0, 0];
   cuedUp = false;
   /** Whole blocks as hex, oldest first. */
   readonly heard: string[] = [];
@@ -41,6 +43,7 @@ export class NinePinDeck {
   readonly #lockAfterPolls: number;
   readonly #now: (() => number) | undefined;
   #pollsSinceStart = 0;
+  #target: Timecode = [0, 0, 0, 0];
   #begun: number[] = [];
   #lastByteAtMs = 0;
 
@@ -91,7 +94,7 @@ export class NinePinDeck {
     if (group === 2 && command === 0x31 && data.length === 4) {
       const [ff, ss, mm, hh] = data.map(fromBcd);
       if ([ff, ss, mm, hh].some((n) => n === undefined)) return this.#nak(UNDEFINED);
-      this.position = [hh, mm, ss, ff] as [number, number, number, number];
+      this.#target = [hh, mm, ss, ff] as Timecode;
       this.#start('cue');
       return this.#block10();
     }
@@ -128,6 +131,11 @@ export class NinePinDeck {
   }
 
   #sense(command: number, data: number[]): void {
+    this.#pollsSinceStart++;
+    if (this.motion === 'cue' && this.#arrived) {
+      this.position = this.#target;
+      this.cuedUp = true;
+    }
     if (command === 0x0c) {
       const [hh, mm, ss, ff] = this.position.map(toBcd);
       return this.#answer([0x74, 0x04, ff as number, ss as number, mm as number, hh as number]);
@@ -135,15 +143,16 @@ export class NinePinDeck {
     if (command !== 0x20 || data.length !== 1) return this.#nak(UNDEFINED);
     const [start, count] = [(data[0] as number) >> 4, (data[0] as number) & 15];
     if (count === 0) return this.#nak(UNDEFINED);
-    this.#pollsSinceStart++;
     const status = this.#status().slice(start, start + count);
     this.#answer([0x70 | status.length, 0x20, ...status]);
   }
 
+  get #arrived(): boolean {
+    return this.#pollsSinceStart > this.#lockAfterPolls;
+  }
+
   #status(): number[] {
     const { motion } = this;
-    const arrived = this.#pollsSinceStart > this.#lockAfterPolls;
-    if (motion === 'cue' && arrived) this.cuedUp = true;
     const status = Array.from({ length: 10 }, () => 0);
     status[0] = (this.local ? 0x01 : 0) | (this.hardError ? 0x04 : 0) | (this.cassette ? 0 : 0x20);
     status[1] =
@@ -153,7 +162,7 @@ export class NinePinDeck {
       (motion === 'rewind' ? 0x08 : 0) |
       (motion === 'stop' || this.cuedUp ? 0x20 : 0) |
       (this.standby ? 0x80 : 0);
-    const servo = (motion === 'play' || motion === 'record') && arrived;
+    const servo = (motion === 'play' || motion === 'record') && this.#arrived;
     status[2] = (this.cuedUp ? 0x01 : 0) | (servo ? 0x80 : 0);
     status[8] = this.recordInhibit ? 0x01 : 0;
     return status;

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Checks, say } from './checks.js';
 import { expectBusy, expectOwnDevices, expectOwner, loadModules, unplug } from './hardware.js';
 import { expectSameSamples, writeNoise } from './noise.js';
+import { expectRecalled } from './recalled.js';
 import {
   expectCourierWithoutDevices,
   expectNoRights,
@@ -166,6 +167,9 @@ checks.add('the card is taken away and comes back: the rig stays up, waits for i
   const { attempt: number } = await expectWhole(desk, source, job, settled);
   return `"${waits}"; systemctl status: "${told}"; then a take, attempt ${number}, bit for bit`;
 });
+checks.add('a unit on a real serial line and one on a real MIDI port are recalled within a bounce', () =>
+  expectRecalled(desk),
+);
 checks.add('both stop cleanly', async () => {
   await desk.dispatcher.stop();
   await sh('systemctl', 'stop', COURIER, RIG);

@@ -1,23 +1,23 @@
-/** 24-bit stereo noise as a WAV file, and the samples of one: made and compared byte by byte, with nothing of outboard's own in between. */
+/** 24-bit noise as a WAV file, and the samples of one: made and compared byte by byte, with nothing of outboard's own in between. */
 import { readFile, writeFile } from 'node:fs/promises';
 
 const RATE_HZ = 48_000;
-const CHANNELS = 2;
+const STEREO = 2;
 const BYTES = 3;
 
 /** Every bit of every sample is used; the first frames are the extremes. The generator is xorshift32. */
-export async function writeNoise(file: string, seconds: number, seed: number): Promise<void> {
-  const samples = Math.round(seconds * RATE_HZ) * CHANNELS;
+export async function writeNoise(file: string, seconds: number, seed: number, channels = STEREO): Promise<void> {
+  const samples = Math.round(seconds * RATE_HZ) * channels;
   const wav = Buffer.alloc(44 + samples * BYTES);
   wav.write('RIFF', 0, 'latin1');
   wav.writeUInt32LE(36 + samples * BYTES, 4);
   wav.write('WAVEfmt ', 8, 'latin1');
   wav.writeUInt32LE(16, 16);
   wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(CHANNELS, 22);
+  wav.writeUInt16LE(channels, 22);
   wav.writeUInt32LE(RATE_HZ, 24);
-  wav.writeUInt32LE(RATE_HZ * CHANNELS * BYTES, 28);
-  wav.writeUInt16LE(CHANNELS * BYTES, 32);
+  wav.writeUInt32LE(RATE_HZ * channels * BYTES, 28);
+  wav.writeUInt16LE(channels * BYTES, 32);
   wav.writeUInt16LE(BYTES * 8, 34);
   wav.write('data', 36, 'latin1');
   wav.writeUInt32LE(samples * BYTES, 40);
@@ -44,10 +44,10 @@ async function dataOf(file: string): Promise<Buffer> {
   throw new Error(`${file} has no data chunk`);
 }
 
-/** @throws with the place of the first difference */
-export async function expectSameSamples(source: string, take: string): Promise<number> {
+/** @throws with the place of the first difference, in frames of `channels` */
+export async function expectSameSamples(source: string, take: string, channels = STEREO): Promise<number> {
   const [sent, came] = await Promise.all([dataOf(source), dataOf(take)]);
-  const frameBytes = CHANNELS * BYTES;
+  const frameBytes = channels * BYTES;
   if (sent.length !== came.length)
     throw new Error(`${sent.length / frameBytes} frames were sent and ${came.length / frameBytes} came back`);
   const index = sent.findIndex((byte, at) => byte !== came[at]);

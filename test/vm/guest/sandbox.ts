@@ -73,6 +73,7 @@ export async function expectRigWithoutNetwork(): Promise<string> {
 export async function expectRigInItsSandbox(): Promise<string> {
   const wanted = {
     'open:/dev/snd/controlC0': 'ok',
+    'open:/dev/snd/seq': 'ok',
     'open:/dev/snd/midiC1D0': 'EACCES',
     'open:/dev/ttyS2': 'ok',
     // Everybody may open it, and the device policy says no.

@@ -16,21 +16,26 @@ const JOB_SECONDS = 300;
 
 export interface Source {
   wav: string;
+  channels: number;
   sealed: SealedSource;
 }
 
-export async function storeNoise(desk: Desk, name: string, seconds: number): Promise<Source> {
+export async function storeNoise(desk: Desk, name: string, seconds: number, channels = 2): Promise<Source> {
   const wav = `/root/${name}.wav`;
-  await writeNoise(wav, seconds, 0x2545f491);
+  await writeNoise(wav, seconds, 0x2545f491, channels);
   const sealed = await sealSource(wav, `/root/${name}.age`, await wavFormat(wav));
   await uploadFile(desk.parties.store, { ...sealed.source, file: sealed.file });
-  return { wav, sealed };
+  return { wav, channels, sealed };
 }
 
 /** An offered job, and the promise of its end: the result is acknowledged as soon as it is delivered. */
-export async function offer(desk: Desk, source: Source): Promise<{ job: OfferedJob; settled: Promise<JobEvent> }> {
+export async function offer(
+  desk: Desk,
+  source: Source,
+  chain = [link('gain-1', { gain: 0 })],
+): Promise<{ job: OfferedJob; settled: Promise<JobEvent> }> {
   const job = await offerJob(desk, desk.dispatcher, source.sealed, {
-    chain: [link('gain-1', { gain: 0 })],
+    chain,
     maxAttempts: 5,
   });
   const late = () => new Error(`the job did not end within ${JOB_SECONDS} s; it was ${typesOf(job).join(', ')}`);
@@ -68,7 +73,7 @@ export async function expectWhole(
   const wav = `/root/${job.id}.wav`;
   await downloadFile(desk.parties.store, certificate.result, sealed);
   await openResult({ ...certificate.result, file: sealed }, desk.parties.tenant.identity, wav);
-  await expectSameSamples(source.wav, wav);
+  await expectSameSamples(source.wav, wav, source.channels);
   const mine = desk.heard.filter(({ payload }) => payload.job === job.id).map(({ payload }) => payload);
   const finals = mine.filter((event) => FINAL_EVENTS.includes(event.type));
   expect(finals.length === 1, `${finals.length} final events`);
