@@ -215,6 +215,7 @@ export const ERRORS = {
     exit: IOERR,
     advice: 'Bring the unit into its safe state by hand: the daemon cannot, and gives it no job until it can.',
   },
+  'profile.import': { exit: DATA, advice: 'Name a device file of the OpenMIDI project, as it is.' },
   'profile.invalid': { exit: CONFIG, advice: 'Correct the profile at the path named.' },
   'profile.unknown': { exit: CONFIG, advice: 'Use a profile id that `drivers/processors/profiles` holds.' },
   'insert.noisy': {

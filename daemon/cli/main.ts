@@ -44,6 +44,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./interface.js')).interfaceCommand(),
   },
   {
+    name: 'profiles',
+    summary: 'the models of processors that the rig knows; check a profile, make one',
+    load: async () => (await import('./profiles.js')).profilesCommand(),
+  },
+  {
     name: 'bounce',
     summary: 'send a WAV through a rig and bring the take back',
     load: async () => (await import('./bounce.js')).bounceCommand(),
