@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
 import type { Dispatcher } from '../../client/dispatcher.js';
 import type { OfferedJob } from '../../client/offered-job.js';
 import type { SealedSource } from '../../client/source.js';
@@ -69,15 +69,15 @@ describe('a rig with a sound card', { timeout: 900_000 }, () => {
     for (const fn of cleanUp) await fn();
   });
 
-  // What one test could not end must not fail the others.
-  beforeEach(async () => {
-    if (stack.rig!.over) await stack.startRig({ env: card.env });
-    if (stack.courier!.over) await stack.startCourier();
-  });
   afterEach(() => card.plug());
 
+  /** What one test could not end must not fail the others. */
   const timely = (name: string, work: (t: TestContext) => Promise<void>) =>
-    it(name, async (t) => await stack.timely(work(t as TestContext)));
+    it(name, async (t) => {
+      if (stack.rig!.over) await stack.startRig({ env: card.env });
+      if (stack.courier!.over) await stack.startCourier();
+      await stack.timely(work(t as TestContext));
+    });
 
   const state = async () => (await stack.status()).state;
   const mode = async () => (await state()).mode;
