@@ -66,6 +66,9 @@ for tty in $ttys; do
   echo "SUBSYSTEM==\"tty\", $match, OWNER=\"outboard\", GROUP=\"outboard\", MODE=\"0600\", TAG-=\"uaccess\", ENV{ID_MM_DEVICE_IGNORE}=\"1\"" >>"$rules"
 done
 echo 'LABEL="outboard_end"' >>"$rules"
+# MIDI: without its module the sequencer's node belongs to nobody in particular. A host without MIDI in its kernel does without.
+echo snd-seq >/etc/modules-load.d/outboard.conf
+modprobe snd-seq 2>/dev/null || echo 'There is no snd-seq in this kernel: no processor over MIDI.' >&2
 udevadm control --reload
 udevadm trigger --action=change --subsystem-match=sound --subsystem-match=tty
 udevadm settle

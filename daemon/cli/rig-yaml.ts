@@ -181,7 +181,9 @@ inserts:
     latencyFrames: 0
     path: {gainDb: 0, delayFrames: 0, poly: [], noiseDbfs: null, lowpassHz: null, memorySeconds: 0}
 
-# A processor is one unit: its profile (drivers/processors/profiles), the insert it hangs on, and the port that controls it.
+# A processor is one unit: its profile (drivers/processors/profiles), the insert it hangs on, and the port that controls it:
+# {serial: /dev/serial/by-id/usb-…}, {midi: "NAME"} without numbers, or {virtual: true | pty | midi} for a simulation of it. vars: {ch: 3} where the
+# profile has variables. A patchbay has no insert but patchbay: true, and inserts behind it name their crosspoints: via: {bay: [{in: 1, out: 3}]}.
 processors:
   gain-1: {profile: virtual.gain, insert: a, port: {virtual: true}}
   delay-1: {profile: virtual.delay, insert: b, port: {virtual: true}}
