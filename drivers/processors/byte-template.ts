@@ -206,6 +206,12 @@ function valueOfField({ factor, offset, bits, count, lowFirst }: Field, piece: s
   return Number.isInteger(value) ? value : undefined;
 }
 
+/** Fields of eight bits are for the first byte of a message only. @throws OutboardError profile.invalid */
+export function refuseEightBits(text: string, path: string): void {
+  const field = /\{[^}]*:8x\dr?\}/.exec(text)?.[0];
+  if (field !== undefined) throw invalidProfile(path, `${field}: inside of a MIDI message a byte has seven bits`);
+}
+
 /** A message that begins as a system exclusive does, ends as one does, and holds only data between. @throws OutboardError profile.invalid */
 export function checkMidiMessage(frame: string, path: string): void {
   const [first, last] = [frame.charCodeAt(0), frame.charCodeAt(frame.length - 1)];

@@ -2,7 +2,7 @@
  * Parameters that share their bytes with others: the byte is taken from a fresh dump, its bits are changed, and the whole byte is written.
  * Never from defaults: a low-cut written with stale neighbours could switch phantom power.
  */
-import { type ByteTemplate, checkMidiMessage, compileBytes } from './byte-template.js';
+import { type ByteTemplate, checkMidiMessage, compileBytes, refuseEightBits } from './byte-template.js';
 import type { Codec, Mirror, Statement } from './codec.js';
 import type { Decimal } from './decimal.js';
 import { type Bits, type CompiledDump, compileBits } from './dump.js';
@@ -96,6 +96,7 @@ function writersOf(
   path: string,
 ): ByteTemplate[] {
   const at = `${path}.wire.bytes`;
+  refuseEightBits(wire.bytes, at);
   const [, head, group, tail] = /^([^[\]]*)\[([^[\]]+)\]([^[\]]*)$/.exec(wire.bytes) ?? [];
   if (group === undefined && /[[\]]/.test(wire.bytes))
     throw invalidProfile(at, '[ ] stands once, around what is repeated');

@@ -1,5 +1,5 @@
 /** Parameters that are set by a system exclusive of their own, and the questions and answers of MIDI units. */
-import { type ByteTemplate, checkMidiMessage, compileBytes } from './byte-template.js';
+import { type ByteTemplate, checkMidiMessage, compileBytes, refuseEightBits } from './byte-template.js';
 import type { Codec, Mirror, Statement } from './codec.js';
 import { type Decimal, decimalOf } from './decimal.js';
 import { invalidProfile } from './invalid.js';
@@ -72,7 +72,10 @@ function template(
   { vars, path, axis }: SysexContext,
 ): ByteTemplate {
   const at = `${path}.${key}`;
-  const compiled = compileBytes(text, { fields, vars, checksum: text.includes('{sum') ? checksum : undefined }, at);
+  refuseEightBits(text, at);
+  // An acknowledgement need not carry the checksum that the command has.
+  const sum = key === 'wire.ack' && !text.includes('{sum') ? undefined : checksum;
+  const compiled = compileBytes(text, { fields, vars, checksum: sum }, at);
   const missing = needs.find((name) => !compiled.names.has(name));
   if (missing !== undefined) throw invalidProfile(at, `cannot be reversed: it does not carry {${missing}}`);
   const sample = new Map(fields.map((name) => [name, name === 'w' ? smallest(compiled) : (axis?.from ?? 0)]));

@@ -1,5 +1,5 @@
 /** Dumps: messages that hold many settings at once, for reading back and for changing some bits of a byte without touching the others. */
-import { type ByteTemplate, checkMidiMessage, compileBytes } from './byte-template.js';
+import { type ByteTemplate, checkMidiMessage, compileBytes, refuseEightBits } from './byte-template.js';
 import type { DumpCodec, DumpPlace } from './codec.js';
 import { decimalOf } from './decimal.js';
 import { invalidProfile } from './invalid.js';
@@ -49,6 +49,7 @@ function compileDump(name: string, dump: Dump, vars: ReadonlyMap<string, number>
     throw invalidProfile(`${path}.body.bytes`, `is not a whole number of records of ${size} bytes`);
   const tx = compileBytes(dump.tx, { fields: [], vars }, `${path}.tx`).format(new Map());
   checkMidiMessage(tx, `${path}.tx`);
+  refuseEightBits(dump.reply, `${path}.reply`);
   const reply: ByteTemplate = compileBytes(
     dump.reply,
     { fields: [], vars, checksum: dump.checksum, body: true },

@@ -96,7 +96,36 @@ function refusal(message: string, path: string, value: unknown, range: string): 
  * @throws OutboardError job.setting; details {path, value, range}
  */
 export function checkSettings(profile: Profile, settings: Settings, path = 'settings'): void {
-  resolveSettings(profile, settings, path);
+  const named = resolveSettings(profile, settings, path);
+  for (const target of named) {
+    const need = companions(profile.params, target.parameter.needs, target, path).find((needed) => {
+      const other = named.find(({ key }) => key === needed.key);
+      return other !== undefined && other.value !== needed.value;
+    });
+    if (need === undefined) continue;
+    const at = `${path}.${need.key}`;
+    const value = settings[need.key];
+    throw refusal(`${at}: ${target.key} needs it to be ${need.value}`, at, value, String(need.value));
+  }
+  checkLinks(resolveSettings(profile, withDefaults(profile, settings), path), named, path);
+}
+
+/** What the unit moves together is named together, or one would silently move the other. */
+function checkLinks(complete: readonly Target[], named: readonly Target[], path: string): void {
+  for (const { parameter, index, key, value } of named) {
+    const group = parameter.axis?.link.find((indices) => index !== null && indices.includes(index)) ?? [];
+    for (const other of group) {
+      const otherKey = settingKey(parameter, other);
+      if (complete.find((target) => target.key === otherKey)?.value === value) continue;
+      const at = `${path}.${otherKey}`;
+      throw refusal(
+        `${at}: the unit moves it together with ${key}: name both, with one value`,
+        at,
+        complete.find((target) => target.key === otherKey)?.value ?? 'nothing',
+        String(value),
+      );
+    }
+  }
 }
 
 /**

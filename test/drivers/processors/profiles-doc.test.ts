@@ -1,0 +1,16 @@
+/** The skeleton that docs/profiles.md tells people to copy is a profile that is in order. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { parseProfile } from '../../../drivers/processors/profile.js';
+
+test('the skeleton of the documentation is in order, and names every encoding that there is', async () => {
+  const text = await readFile(new URL('../../../../docs/profiles.md', import.meta.url), 'utf8');
+  const skeleton = /```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? '';
+  const profile = parseProfile(skeleton, 'docs/profiles.md');
+  assert.deepEqual([...profile.params.keys()], ['level', 'bypass']);
+  const schema = await readFile(new URL('../../../../drivers/processors/wire-schema.ts', import.meta.url), 'utf8');
+  const encodings = [...schema.matchAll(/enc: z\.literal\('(\w+)'\)/g)].map(([, name]) => name);
+  assert.equal(encodings.length, 7);
+  for (const name of encodings) assert.match(text, new RegExp(`^\\| \`${name}\` \\|`, 'm'));
+});
