@@ -49,7 +49,10 @@ export class Conversation implements LinkListener {
   readonly #ended = new AbortController();
   #link: Link | undefined;
   #pending: Pending | undefined;
-  #stopWriting: ((error: Error) => void) | undefined;
+  /** What to tell whoever waits for the link when the conversation ends. */
+  readonly #waiting = new Set<(error: Error) => void>();
+  /** Counts what went and what came. */
+  #exchanged = 0;
   #lastByteAtMs = performance.now();
   #turn: Promise<void> = Promise.resolve();
   /** Frames that meant nothing; for the log. */
@@ -75,6 +78,7 @@ export class Conversation implements LinkListener {
 
   data(bytes: Uint8Array): void {
     if (this.#ended.signal.aborted) return;
+    this.#exchanged++;
     this.#lastByteAtMs = performance.now();
     for (const frame of this.#framer.push(bytes, this.#lastByteAtMs)) {
       this.#frame(frame);
@@ -84,7 +88,7 @@ export class Conversation implements LinkListener {
   }
 
   lost(error: Error): void {
-    this.#end(this.#lostError(error.message, error));
+    this.#finish(this.#lostError(error.message, error));
   }
 
   /**
@@ -126,18 +130,29 @@ export class Conversation implements LinkListener {
     await this.#pace();
     let timer: NodeJS.Timeout | undefined;
     const echoes = this.#profile.framing.echo === 'command' ? [...messages] : [];
-    const answer = new Promise<T>((resolve, reject) => {
-      this.#pending = { echoes, judge, resolve: resolve as (value: unknown) => void, reject };
+    let reject = (_: Error): void => undefined;
+    let resolve = (_: T): void => undefined;
+    const answer = new Promise<T>((...both) => {
+      [resolve, reject] = both;
     });
-    // The write may fail first: then nobody awaits this promise.
+    // An earlier message may fail first: then nobody awaits this promise.
     answer.catch(() => undefined);
+    const pending: Pending = { echoes, judge, resolve: resolve as (value: unknown) => void, reject };
+    this.#pending = pending;
     const { replyMs } = this.#profile.pacing;
     const silent = (): void =>
-      this.#pending?.reject(new NoAnswer('silent', `no answer to ${shown(last)} within ${replyMs} ms`));
+      pending.reject(new NoAnswer('silent', `no answer to ${shown(last)} within ${replyMs} ms`));
     try {
-      // The answer may come before the link confirms that the bytes have left; the time for it counts from then.
-      for (const message of messages) await this.#write(message);
-      timer = setTimeout(silent, Math.max(0, this.#lastByteAtMs - performance.now()) + replyMs);
+      for (const message of messages.slice(0, -1)) await this.#write(message);
+      // The answer may come before the link confirms that the bytes have left; the time for it counts from then. A write that fails ends the
+      // conversation, and with it this wait.
+      this.#write(last).then(
+        () => {
+          if (this.#pending === pending)
+            timer = setTimeout(silent, Math.max(0, this.#lastByteAtMs - performance.now()) + replyMs);
+        },
+        (error: Error) => pending.reject(error),
+      );
       return await answer;
     } finally {
       clearTimeout(timer);
@@ -169,7 +184,7 @@ export class Conversation implements LinkListener {
       if (performance.now() > giveUpAtMs) {
         // Whoever cannot be interrupted cannot be spoken to.
         const error = this.#lostError('the unit does not stop talking');
-        this.#end(error);
+        this.#finish(error);
         throw error;
       }
       await this.rest(leftMs);
@@ -204,9 +219,12 @@ export class Conversation implements LinkListener {
     if (waitMs > 0) await this.rest(waitMs);
     // Generous against the slowest line: a driver that never confirms must not hold the unit for ever.
     const limitMs = 10 * replyMs;
+    const count = ++this.#exchanged;
+    let stop = (_: Error): void => undefined;
     try {
       const written = new Promise<void>((resolve, reject) => {
-        this.#stopWriting = reject;
+        stop = reject;
+        this.#waiting.add(stop);
         link.write(bytes).then(resolve, reject);
       });
       this.#lastByteAtMs = performance.now() + wireMs;
@@ -214,12 +232,13 @@ export class Conversation implements LinkListener {
     } catch (cause) {
       if (this.#ended.signal.aborted) throw this.#gone();
       const error = this.#lostError(`writing failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
-      this.#end(error);
+      this.#finish(error);
       throw error;
     } finally {
-      this.#stopWriting = undefined;
+      this.#waiting.delete(stop);
     }
-    this.#lastByteAtMs = Math.max(this.#lastByteAtMs, performance.now());
+    // Unless the answer was faster than the confirmation.
+    if (this.#exchanged === count) this.#lastByteAtMs = Math.max(this.#lastByteAtMs, performance.now());
   }
 
   /** Waits without speaking. @throws OutboardError processor.lost when the link goes meanwhile */
@@ -259,7 +278,7 @@ export class Conversation implements LinkListener {
     this.noise++;
   }
 
-  #end(error: OutboardError): void {
+  #finish(error: OutboardError): void {
     if (this.#ended.signal.aborted) return;
     const link = this.#link;
     this.#abandon(error);
@@ -271,7 +290,7 @@ export class Conversation implements LinkListener {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort(error);
     this.#pending?.reject(error);
-    this.#stopWriting?.(error);
+    for (const stop of this.#waiting) stop(error);
   }
 
   #gone(): OutboardError {
