@@ -89,6 +89,11 @@ export class Exchange {
     else await this.#conversation.ask(tx, (frame) => (rx.test(frame) ? { kind: 'answer', value: true } : undefined));
   }
 
+  /** Whatever dumps came before are too old from now on: somebody may have been at the unit, unseen. */
+  forgetDumps(): void {
+    this.#dumps.clear();
+  }
+
   /** Sends one setting and sees it acknowledged, where the unit acknowledges. @throws OutboardError processor.* */
   async set(target: Target): Promise<void> {
     await this.#conversation.turn(() =>
@@ -172,7 +177,7 @@ export class Exchange {
     return reading;
   }
 
-  /** A dump of what the unit has now. `reuse`: one after which no byte went or came is as good. */
+  /** A dump of what the unit has now. `reuse`: one of this recall after which no byte went or came is as good. */
   async #dumpOnce(name: string, reuse: boolean): Promise<string> {
     const codec = this.#dumpCodec(name);
     const last = this.#dumps.get(name);

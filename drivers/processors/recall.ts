@@ -55,6 +55,7 @@ export class Recall {
     const beganAtMs = performance.now();
     const { disturbances } = this.#known;
     const pass = new Pass(targets, leastSettleMs);
+    this.#exchange.forgetDumps();
     if (direct) await this.#straight(pass);
     else await this.#gently(pass);
     const readings = pass.failure === undefined ? await this.#verify(pass) : new Map<string, Reading>();
