@@ -119,6 +119,9 @@ export class Recall {
       await this.#hold(pass, [...settings.values()], settleMs);
       for (const target of group) pass.settles(target, this.#known);
       await this.#move(group.filter(({ key }) => !pass.held.has(key)));
+      // What takes its time has to be there before anything else moves: a tape is wound before it plays.
+      const slow = group.filter(({ parameter }) => parameter.verifyWithinMs > 0);
+      for (const [key, reading] of await this.#insist(slow)) pass.reached.set(key, reading);
     }
     await this.#letGo(pass, [...pass.held.keys()]);
   }
@@ -252,7 +255,8 @@ export class Recall {
   async #verify(pass: Pass): Promise<ReadonlyMap<string, Reading>> {
     const named = new Set(pass.targets.map(({ key }) => key));
     const restored = [...pass.restores.values()].filter(({ key }) => !named.has(key));
-    return await this.#insist([...pass.targets, ...restored]);
+    const open = [...pass.targets, ...restored].filter(({ key }) => !pass.reached.has(key));
+    return new Map([...pass.reached, ...(await this.#insist(open))]);
   }
 
   /** Reads until every value is what was asked for: once more for each retry, and as long as a parameter takes to get there. */
@@ -304,6 +308,8 @@ class Pass {
   readonly held = new Map<string, Target>();
   /** What each of them gets back. */
   readonly restores = new Map<string, Target>();
+  /** What was read back on the way, because it takes its time. */
+  readonly reached = new Map<string, Reading>();
   settleMs: number;
   failure: OutboardError | undefined;
 
