@@ -21,6 +21,8 @@ export class JournalDatabase {
   readonly #statements = new Map<string, Database.Statement>();
   #db: Database.Database | undefined;
   #depth = 0;
+  /** Of the commit that runs, and of those inside of it. */
+  #names: string[] = [];
 
   /** `onIndeterminate` must end the process: after it nothing may be believed or said until the journal was read again. */
   constructor(options: { path: string; observer?: CommitObserver; onIndeterminate: (error: OutboardError) => void }) {
@@ -92,14 +94,18 @@ export class JournalDatabase {
   }
 
   /**
-   * Runs `body` in one transaction and syncs it to disk before it returns. What `body` throws is rolled back and rethrown. An error of the
+   * Runs `body` in one transaction and syncs it to disk before it returns; a commit inside of it is a part of it. What `body` throws is rolled back and rethrown. An error of the
    * COMMIT itself leaves the outcome unknown, and no answer can be right: the process ends.
    */
   commit<T>(name: string, body: () => T): T {
-    if (this.#depth > 0) return body();
+    if (this.#depth > 0) {
+      this.#names.push(name);
+      return body();
+    }
     const db = this.#open;
     db.exec('BEGIN IMMEDIATE');
     this.#depth = 1;
+    this.#names = [name];
     let result: T;
     try {
       result = body();
@@ -109,7 +115,8 @@ export class JournalDatabase {
     } finally {
       this.#depth = 0;
     }
-    this.#observer?.beforeCommit(name);
+    const names = this.#names;
+    for (const each of names) this.#observer?.beforeCommit(each);
     try {
       db.exec('COMMIT');
     } catch (cause) {
@@ -122,7 +129,7 @@ export class JournalDatabase {
       this.#onIndeterminate(error);
       throw error;
     }
-    this.#observer?.afterCommit(name);
+    for (const each of names) this.#observer?.afterCommit(each);
     return result;
   }
 }

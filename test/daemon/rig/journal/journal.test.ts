@@ -72,6 +72,14 @@ describe('journal', () => {
     );
   });
 
+  it('names every commit that is part of another one, before and after both', async (t) => {
+    const seen: string[] = [];
+    const { journal } = await openJournal(t, { seen });
+    seen.length = 0;
+    journal.db.commit('outer', () => journal.db.commit('inner', () => journal.setMeta('key', 'value')));
+    assert.deepEqual(seen, ['before outer', 'before inner', 'after outer', 'after inner']);
+  });
+
   it('refuses every transition that the state machine does not have', async (t) => {
     const { journal } = await openJournal(t);
     const all: JobState[] = [
