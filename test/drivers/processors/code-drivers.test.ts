@@ -181,6 +181,8 @@ test('nothing comes between the steps of a transaction, whoever waits for the wi
   );
   const unit = await startUnit(t, beat, wire);
   assert.equal(unit.state, 'ready', String(unit.lastFault));
+  // Slow writes: a beat that does not wait for its turn falls into a transaction.
+  wire.writeMs = 20;
   const isBeat = (text: string): boolean => text === hex('B0 61 7E');
   const from = wire.texts.length;
   do await unit.recall({ 'destLevel@dst=1': -20, 'destLevel@dst=2': -30, 'sourceLevel@src=1': -10 });

@@ -1,4 +1,5 @@
 /** The far end of a wire for tests: every write is noted, and a function of the test's own says what comes back, byte for byte. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Link, LinkListener, Transport } from '../../../drivers/processors/transport.js';
 
 export class FakeUnit implements Transport {
@@ -6,6 +7,8 @@ export class FakeUnit implements Transport {
   /** Every write with the time at which it came, latin1. */
   readonly writes: { text: string; atMs: number }[] = [];
   opened = 0;
+  /** How long the link takes for a write. */
+  writeMs = 0;
   present = true;
   /** What comes back for one write, latin1; nothing when it is undefined. */
   answer: (write: string) => string | undefined = () => undefined;
@@ -23,6 +26,7 @@ export class FakeUnit implements Transport {
         const text = Buffer.from(bytes).toString('latin1');
         this.writes.push({ text, atMs: performance.now() });
         for (const watcher of this.#watchers.splice(0)) watcher();
+        if (this.writeMs > 0) await sleep(this.writeMs);
         const answer = this.answer(text);
         queueMicrotask(() => {
           if (open && answer !== undefined) this.say(answer);

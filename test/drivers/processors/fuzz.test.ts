@@ -16,9 +16,11 @@ test('a message that never ends takes no memory', () => {
   const endless = Buffer.alloc(65_536, 'a');
   for (const framing of Object.values(FRAMINGS)) {
     const { framer, maxBytes } = framing();
+    const before = process.memoryUsage().heapUsed;
     framer.push(Uint8Array.of(0xf0), 0);
     for (let i = 0; i < 1000; i++) assert.deepEqual(framer.push(endless, 0), []);
     assert.ok(maxBytes < 1000);
+    assert.ok(process.memoryUsage().heapUsed - before < 32e6, 'of 65 MB');
   }
 });
 
