@@ -1,7 +1,7 @@
 /** What a dispatcher may say about its own jobs after the offer, and what a technician may ask for. */
 import { z } from 'zod';
 import { requestClaims } from './envelope.js';
-import { Digest, Uuid } from './primitives.js';
+import { Digest, LocalName, Settings, Uuid } from './primitives.js';
 
 export const CancelPayload = z.strictObject({ ...requestClaims, cancel: z.strictObject({ job: Uuid }) });
 export type CancelPayload = z.infer<typeof CancelPayload>;
@@ -23,7 +23,13 @@ export const AckPayload = z.strictObject({
 });
 export type AckPayload = z.infer<typeof AckPayload>;
 
-export const SessionAction = z.enum(['maintenance.enter', 'maintenance.exit']);
+export const SessionAction = z.enum([
+  'maintenance.enter',
+  'maintenance.exit',
+  'processors.set',
+  'processors.safe',
+  'processors.identify',
+]);
 export type SessionAction = z.infer<typeof SessionAction>;
 
 /** One signed request of a technician; the nonce comes from `control.sock` and is good for one use on one connection. */
@@ -37,7 +43,9 @@ export const SessionPayload = z.strictObject({
       .int()
       .min(1)
       .max(12 * 3600)
-      .meta({ description: 'the session ends by itself after this long' }),
+      .meta({ description: 'the session ends by itself after this long; means nothing for the actions on processors' }),
+    processor: LocalName.optional().meta({ description: 'for the actions on processors' }),
+    settings: Settings.optional().meta({ description: 'for processors.set' }),
   }),
 });
 export type SessionPayload = z.infer<typeof SessionPayload>;

@@ -4,8 +4,20 @@
  */
 import { z } from 'zod';
 import { JOSE, JOSE_JSON } from './envelope.js';
+import { RecalledSetting } from './event.js';
 import { HealthCheck, HealthPayload, Mode, StatePayload } from './health.js';
-import { CompactJws, Digest, Frames, PartyName, Problem, Seconds, Uuid } from './primitives.js';
+import {
+  CompactJws,
+  Digest,
+  Frames,
+  LocalName,
+  PartyName,
+  Problem,
+  Seconds,
+  SettingName,
+  SettingValue,
+  Uuid,
+} from './primitives.js';
 
 /** A long poll is answered after at most this long, empty if need be. */
 export const MAX_WAIT_SECONDS = 30;
@@ -98,7 +110,15 @@ export type StatusAnswer = z.infer<typeof StatusAnswer>;
 
 export const NonceAnswer = z.strictObject({ nonce: z.string(), rig: z.string(), seconds: z.int() });
 export type NonceAnswer = z.infer<typeof NonceAnswer>;
-export const SessionAnswer = z.strictObject({ mode: z.string(), until: Seconds.nullable() });
+/** What a unit says of itself: the named groups of its profile's patterns, such as part or firmware. */
+const Identity = z.record(z.string(), z.string());
+
+export const SessionAnswer = z.strictObject({
+  mode: z.string(),
+  until: Seconds.nullable(),
+  settings: z.array(RecalledSetting).optional().meta({ description: 'after processors.set' }),
+  identity: Identity.optional().meta({ description: 'after processors.identify' }),
+});
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
 
 /** `probe`: has another process try to open the device first, which takes some tenths of a second. */
@@ -128,6 +148,49 @@ export const InterfaceAnswer = z.strictObject({
   checks: z.array(HealthCheck),
 });
 export type InterfaceAnswer = z.infer<typeof InterfaceAnswer>;
+
+export const ProcessorSummary = z.strictObject({
+  name: LocalName,
+  profile: z.strictObject({ id: z.string(), version: z.string(), hash: Digest }),
+  device: z.string().meta({ description: 'make and model' }),
+  insert: LocalName.nullable(),
+  patchbay: z.boolean(),
+  port: z.string(),
+  state: z.string(),
+  safeOwed: z.boolean().meta({ description: 'its safe state was not reached yet: it takes no job' }),
+  identity: Identity.nullable().meta({ description: 'null while there is no link' }),
+  identityStrength: z.string(),
+  lastError: Problem.nullable().meta({ description: 'stays after the state is good again' }),
+  lastWireMs: z.number().meta({ description: 'of the last recall, first byte to last read-back, without settling' }),
+});
+export type ProcessorSummary = z.infer<typeof ProcessorSummary>;
+
+export const ProcessorsAnswer = z.strictObject({
+  rig: z.string(),
+  mode: Mode,
+  processors: z.array(ProcessorSummary),
+});
+export type ProcessorsAnswer = z.infer<typeof ProcessorsAnswer>;
+
+export const ProcessorAnswer = z.strictObject({
+  rig: z.string(),
+  mode: Mode,
+  processor: ProcessorSummary,
+  read: z.boolean().meta({ description: 'true when the unit was asked: only in maintenance' }),
+  parameters: z.array(
+    z.strictObject({
+      name: SettingName,
+      kind: z.string(),
+      unit: z.string().nullable(),
+      range: z.string(),
+      present: SettingValue.nullable().meta({ description: 'null where it was not read, or cannot be' }),
+      safe: SettingValue.nullable(),
+      verify: z.string(),
+      hazard: z.string().nullable(),
+    }),
+  ),
+});
+export type ProcessorAnswer = z.infer<typeof ProcessorAnswer>;
 
 export interface Route {
   socket: 'courier' | 'control';
@@ -269,6 +332,20 @@ export const ROUTES: readonly Route[] = [
     summary: 'The hold on the audio interface and what proves it, the format, the loop latency, the faults so far.',
     query: InterfaceQuery,
     answer: json(InterfaceAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/processors',
+    summary: 'Every processor: state, identity, port, last error. Asks none of them.',
+    answer: json(ProcessorsAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/processors/:name',
+    summary: 'One processor with all its parameters; in maintenance with their present values, read from the unit now.',
+    answer: json(ProcessorAnswer),
   },
   {
     socket: 'control',

@@ -4,7 +4,7 @@
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ChainLink } from '../../core/contract/job.js';
-import { LocalName, type SettingValue } from '../../core/contract/primitives.js';
+import { LocalName, type Settings, type SettingValue } from '../../core/contract/primitives.js';
 
 const SETTING = /^([A-Za-z][A-Za-z0-9]{0,31}(?:@[a-z]{1,16}=\d{1,4})?)=(.*)$/s;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
@@ -22,7 +22,7 @@ export function chainOptions(command: Command): () => ChainLink[] {
       '--processor <name settings...>',
       'a processor and its settings, key=value; several in the order of the chain',
       (word: string) => {
-        if (word.includes('=')) addSetting(last('A setting'), word);
+        if (word.includes('=')) addSetting(last('A setting').settings, word);
         else if (LocalName.safeParse(word).success) chain.push({ processor: word, settings: {}, verify: 'required' });
         else throw new InvalidArgumentError('Neither a processor nor key=value. Put the file before the options.');
       },
@@ -48,11 +48,18 @@ export function chainOptions(command: Command): () => ChainLink[] {
   return () => chain;
 }
 
-function addSetting(link: ChainLink, word: string): void {
+/** `key=value …` as settings. @throws InvalidArgumentError */
+export function parseSettings(words: readonly string[]): Settings {
+  const settings: Settings = {};
+  for (const word of words) addSetting(settings, word);
+  return settings;
+}
+
+function addSetting(settings: Settings, word: string): void {
   const [, name, text] = SETTING.exec(word) ?? [];
   if (name === undefined || text === undefined) throw new InvalidArgumentError('A setting is key=value.');
-  if (Object.hasOwn(link.settings, name)) throw new InvalidArgumentError(`${name} is set twice.`);
-  link.settings[name] = settingValue(text);
+  if (Object.hasOwn(settings, name)) throw new InvalidArgumentError(`${name} is set twice.`);
+  settings[name] = settingValue(text);
 }
 
 /** `-6` is a number, `true`, `false`, `on`, `off` are switches, the rest is text; `"on"` with its quotes is the text `on`. */

@@ -44,6 +44,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./interface.js')).interfaceCommand(),
   },
   {
+    name: 'processors',
+    summary: 'the units of a running rig: how they are, what they have; set them in maintenance',
+    load: async () => (await import('./processors.js')).processorsCommand(),
+  },
+  {
     name: 'profiles',
     summary: 'the models of processors that the rig knows; check a profile, make one',
     load: async () => (await import('./profiles.js')).profilesCommand(),

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { verifyEnvelope } from '../../certs/envelope.js';
+import type { RecalledSetting, SessionAction, SessionAnswer, Settings } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
@@ -13,6 +14,15 @@ import type { ModeKeeper } from './mode.js';
 import type { TrustStore } from './trust-store.js';
 
 export const NONCE_SECONDS = 60;
+
+/** What a technician may do with a processor, in maintenance only. */
+export interface GearActions {
+  /** @throws OutboardError job.processor | job.setting, before anything is done */
+  check(processor: string | undefined, settings: Settings | undefined): string;
+  set(processor: string, settings: Settings): Promise<RecalledSetting[]>;
+  safe(processor: string): Promise<void>;
+  identify(processor: string): Promise<Readonly<Record<string, string>>>;
+}
 
 export interface MaintenanceOptions {
   rig: string;
@@ -27,6 +37,7 @@ export interface MaintenanceOptions {
   drain(signal: AbortSignal): Promise<void>;
   /** Recalls the safe state of every processor and verifies it; what failed stays owed and is returned. */
   makeSafe(): Promise<{ processor: string; error: OutboardError }[]>;
+  gear: GearActions;
   /** What the rig is when a session is over: without its interface it is not ready. */
   modeAfter(): 'ready' | 'faulted';
 }
@@ -52,8 +63,8 @@ export class Maintenance {
     return nonce;
   }
 
-  /** @throws OutboardError envelope.* | session.nonce | rig.mode */
-  async request(token: string | Uint8Array, connection: Socket): Promise<{ mode: string; until: number | null }> {
+  /** @throws OutboardError envelope.* | session.nonce | rig.mode | job.processor | job.setting | processor.* */
+  async request(token: string | Uint8Array, connection: Socket): Promise<SessionAnswer> {
     const { journal, trust, rig } = this.#o;
     const given = this.#nonces.get(connection);
     this.#nonces.delete(connection);
@@ -66,13 +77,36 @@ export class Maintenance {
       );
     if (journal.seen(iss, jti, verified.payloadDigest) !== 'new')
       throw new OutboardError('envelope.replayed', 'this request was made before');
+    const { action, reason, seconds, processor, settings } = session;
+    const onGear = action !== 'maintenance.enter' && action !== 'maintenance.exit';
     journal.db.commit('session', () => {
       journal.remember(iss, jti, verified.payloadDigest, exp);
-      journal.audit.append(session.action, { technician: iss, reason: session.reason, seconds: session.seconds });
+      journal.audit.append(action, {
+        technician: iss,
+        reason,
+        ...(onGear ? { processor: processor ?? null, settings: settings ?? {} } : { seconds }),
+      });
     });
-    if (session.action === 'maintenance.enter') this.#enter(session.seconds, session.reason);
-    else await this.exit('a technician ended it');
-    return { mode: this.#o.mode.mode, until: this.#session?.until ?? null };
+    if (action === 'maintenance.enter') this.#enter(seconds, reason);
+    else if (action === 'maintenance.exit') await this.exit('a technician ended it');
+    const done = onGear ? await this.#handle(action, processor, settings) : {};
+    return { mode: this.#o.mode.mode, until: this.#session?.until ?? null, ...done };
+  }
+
+  async #handle(
+    action: Exclude<SessionAction, 'maintenance.enter' | 'maintenance.exit'>,
+    processor: string | undefined,
+    settings: Settings | undefined,
+  ): Promise<Pick<SessionAnswer, 'settings' | 'identity'>> {
+    const { gear, mode } = this.#o;
+    // Draining is not enough: a take may still use the unit.
+    if (mode.mode !== 'maintenance')
+      throw new OutboardError('rig.mode', `processors are set in maintenance only; the rig is ${mode.mode}`);
+    const name = gear.check(processor, action === 'processors.set' ? (settings ?? {}) : undefined);
+    if (action === 'processors.set') return { settings: await gear.set(name, settings ?? {}) };
+    if (action === 'processors.identify') return { identity: { ...(await gear.identify(name)) } };
+    await gear.safe(name);
+    return {};
   }
 
   #note(session: { until: number; reason: string } | null): void {

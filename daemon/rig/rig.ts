@@ -33,6 +33,7 @@ import { createServer, type Listener, listen } from './api/server.js';
 import { Bounce } from './bounce.js';
 import { Broadcast } from './broadcast.js';
 import { GearAlerts } from './gear-alerts.js';
+import { GearDesk } from './gear-desk.js';
 import { healthOf } from './health.js';
 import { InsertMemory } from './insert-memory.js';
 import { Intake } from './intake.js';
@@ -89,6 +90,7 @@ export class Rig {
   readonly #mode = new ModeKeeper();
   readonly #rack: Rack;
   readonly #gearAlerts: GearAlerts;
+  readonly #gearDesk: GearDesk;
   readonly #keeper: InterfaceKeeper;
   readonly #memory: InsertMemory;
   readonly #scheduler: Scheduler;
@@ -210,6 +212,7 @@ export class Rig {
           link: () => this.#link,
         }),
     });
+    this.#gearDesk = new GearDesk({ config, rack, mode: () => this.#mode.mode });
     this.#maintenance = new Maintenance({
       rig,
       journal,
@@ -218,6 +221,7 @@ export class Rig {
       log,
       drain: (signal) => this.#drain(signal),
       makeSafe: () => rack.safe(),
+      gear: this.#gearDesk,
       modeAfter: () => (keeper.ready ? 'ready' : 'faulted'),
     });
     this.#upkeep = new Upkeep({ journal, spool, trust, stateDir: options.stateDir, log });
@@ -256,6 +260,7 @@ export class Rig {
         rig: config.rig,
         trust: this.#trust,
         maintenance: this.#maintenance,
+        gear: this.#gearDesk,
         status: () => this.#status(),
         audio: (probe) => this.#interface(probe),
       }),

@@ -13,7 +13,7 @@ import { link, offerJob, storedSource } from '../peers/jobs.js';
 import { watchAlerts } from '../peers/raw-client.js';
 import { scratch } from '../peers/scratch.js';
 import { rmsDbfs, sine, writeSignal } from '../peers/signals.js';
-import { Stack, until } from '../peers/stack.js';
+import { Child, CLI_MAIN, Stack, until } from '../peers/stack.js';
 import { finishedTake, insertsOf } from '../peers/takes.js';
 import { maintenance } from '../peers/technician.js';
 
@@ -185,5 +185,65 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     await until(async () => (await stack.status()).state.mode === 'ready');
     assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
     assert.equal(alertOf('processor.changed', 'warning'), undefined);
+  });
+
+  describe('outboard processors', () => {
+    const at = () => ['--socket', stack.controlSocket];
+    const signed = () => [...at(), '--key', join(stack.dir, 'technician/key.jwk'), '--reason', 'a test'];
+    const outboard = async (...words: string[]) => {
+      const child = new Child(process.execPath, [CLI_MAIN, 'processors', ...words]);
+      return { code: await child.exit(), output: child.output };
+    };
+
+    it('lists the units with state, identity and last error, and asks nobody for it', async () => {
+      const { code, output } = await outboard(...at());
+      assert.equal(code, 0, output);
+      assert.match(output, /^eq-a +ready +a +virtual\.gain 1\.\d+\.\d+ +model virtual\.gain +simulated/m);
+      const { output: json } = await outboard('list', ...at(), '--json');
+      const [unit] = (JSON.parse(json) as { processors: Record<string, unknown>[] }).processors;
+      assert.deepEqual(unit!['identity'], { model: 'virtual.gain' });
+      assert.equal(unit!['state'], 'ready');
+      assert.equal(unit!['safeOwed'], false);
+    });
+
+    it('sets nothing outside of maintenance, and reads nothing', async () => {
+      const refused = await outboard('set', 'eq-a', 'gain=-3', ...signed());
+      assert.equal(refused.code, 75, refused.output);
+      assert.match(refused.output, /rig\.mode/);
+      const { output } = await outboard('show', 'eq-a', ...at());
+      assert.match(output, /^gain +- +dB +-60 to 24.* +0 +readback +level$/m);
+      assert.match(output, /read in maintenance only/);
+      assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
+    });
+
+    it('shows, sets, makes safe and identifies in maintenance, with a signature', async () => {
+      await maintenance(stack, 'maintenance.enter');
+      await until(async () => (await stack.status()).state.mode === 'maintenance');
+      const set = await outboard('set', 'eq-a', 'gain=-3.5', 'mute=on', ...signed());
+      assert.equal(set.code, 0, set.output);
+      assert.match(set.output, /^gain +-3\.5 +-3\.5 +dB +verified$/m);
+      assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), -3.5);
+      const shown = await outboard('show', 'eq-a', ...at());
+      assert.match(shown.output, /^gain +-3\.5 +dB/m);
+      assert.match(shown.output, /^mute +true/m);
+      assert.match((await outboard('identify', 'eq-a', ...signed())).output, /^model +virtual\.gain$/m);
+      assert.equal((await outboard('safe', 'eq-a', ...signed())).code, 0);
+      assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
+
+      const wrong = await outboard('set', 'eq-a', 'gain=99', ...signed());
+      assert.equal(wrong.code, 65, wrong.output);
+      assert.match(wrong.output, /job\.setting.*gain.*99/);
+      assert.match((await outboard('safe', 'nobody', ...signed())).output, /job\.processor.*eq-a, eq-b/);
+      const stranger = join(stack.dir, 'dispatcher/key.jwk');
+      const forged = await outboard('safe', 'eq-a', ...at(), '--key', stranger, '--reason', 'a test');
+      assert.equal(forged.code, 77, forged.output);
+
+      await gear(stack, { unit: 'eq-a', do: 'unplug' });
+      const gone = await outboard('identify', 'eq-a', ...signed());
+      assert.match(gone.output, /processor\.lost/);
+      assert.match((await outboard(...at())).output, /^eq-a +(absent|opening|lost), not safe .*processor\.lost/m);
+      await gear(stack, { unit: 'eq-a', do: 'plug' });
+      await maintenance(stack, 'maintenance.exit');
+    });
   });
 });

@@ -6,6 +6,7 @@ import {
   type SessionAnswer,
   type StatusAnswer,
 } from '../../../core/contract/index.js';
+import type { GearDesk } from '../gear-desk.js';
 import { type Maintenance, NONCE_SECONDS } from '../maintenance.js';
 import type { TrustStore } from '../trust-store.js';
 import { applyTrust } from './courier-api.js';
@@ -15,6 +16,7 @@ export interface ControlApi {
   rig: string;
   trust: TrustStore;
   maintenance: Maintenance;
+  gear: GearDesk;
   status(): Promise<StatusAnswer>;
   /** @param probe has another process try to open the device */
   audio(probe: boolean): Promise<InterfaceAnswer>;
@@ -23,6 +25,8 @@ export interface ControlApi {
 export function controlRoutes(app: FastifyInstance, api: ControlApi): void {
   app.get('/status', async () => await api.status());
   app.get('/interface', async (request) => await api.audio(parse(InterfaceQuery, request.query).probe));
+  app.get('/processors', async () => api.gear.list());
+  app.get('/processors/:name', async (request) => await api.gear.show((request.params as { name: string }).name));
   app.post('/trust', async (request) => await applyTrust(api.trust, request.body as string));
   app.get('/session/nonce', async (request) => ({
     nonce: api.maintenance.nonce(request.raw.socket),

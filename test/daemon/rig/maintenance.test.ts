@@ -11,10 +11,18 @@ import { initRig } from '../../../daemon/cli/init-rig.js';
 import { loadParties } from '../../../daemon/cli/parties.js';
 import { createLogger } from '../../../daemon/log.js';
 import { Journal } from '../../../daemon/rig/journal/journal.js';
-import { Maintenance, type MaintenanceOptions } from '../../../daemon/rig/maintenance.js';
+import { type GearActions, Maintenance, type MaintenanceOptions } from '../../../daemon/rig/maintenance.js';
 import { ModeKeeper } from '../../../daemon/rig/mode.js';
 import type { TrustStore } from '../../../daemon/rig/trust-store.js';
 import { scratch } from '../../peers/scratch.js';
+
+/** No test here touches a processor. */
+const noGear: GearActions = {
+  check: () => assert.fail('nobody asked for a processor'),
+  set: () => assert.fail('nobody asked for a processor'),
+  safe: () => assert.fail('nobody asked for a processor'),
+  identify: () => assert.fail('nobody asked for a processor'),
+};
 
 async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
   const dir = join(await scratch(t), 'tree');
@@ -42,6 +50,7 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
       log: createLogger('test', 'silent'),
       drain: async () => undefined,
       makeSafe: async () => [],
+      gear: noGear,
       modeAfter: () => 'ready',
       ...around,
     });
