@@ -1,11 +1,11 @@
 /**
  * What a configuration means for its patchbays: which setting of which unit connects an insert, derived from the crosspoints (`via`) and the
- * profile's one route parameter. A profile may give other parameters a default (a mute off, a gain of 0 dB): they are set with the crosspoint
- * whose input or output they belong to, and go back to their safe value with it.
+ * profile's one route parameter. What the profile says lets sound through beside it (`with`: a mute off, a level of 0 dB) is set with the
+ * crosspoint whose input or output it belongs to, and goes back to its safe value with it.
  */
 import type { RigConfig, Settings } from '../core/contract/index.js';
 import { OutboardError } from '../core/errors.js';
-import { indicesOf, type Parameter } from '../drivers/processors/parameter.js';
+import { indicesOf, type Parameter, spelledValue } from '../drivers/processors/parameter.js';
 import type { Profile } from '../drivers/processors/profile.js';
 import { settingKey } from '../drivers/processors/settings.js';
 
@@ -86,13 +86,12 @@ function routeOf(profile: Profile, processor: string): Parameter {
 }
 
 function besides(profile: Profile, route: Parameter, input: number, output: number) {
-  return [...profile.params.values()].flatMap((parameter) => {
-    const value = parameter.default;
-    // What has no channel belongs to the whole unit, through which others may be connected.
-    if (parameter === route || value === undefined || parameter.axis === undefined) return [];
-    const index = parameter.axis.name === route.axis!.name ? output : input;
+  const param = profile.document.params[route.name]!;
+  return Object.entries((param.kind === 'route' && param.with) || {}).flatMap(([name, value]) => {
+    const parameter = profile.params.get(name)!;
+    const index = parameter.axis!.name === route.axis!.name ? output : input;
     if (!indicesOf(parameter).includes(index)) return [];
-    return [{ key: settingKey(parameter, index), value }];
+    return [{ key: settingKey(parameter, index), value: spelledValue(parameter.kind, value) }];
   });
 }
 

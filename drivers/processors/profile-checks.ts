@@ -5,7 +5,7 @@ import type { Decimal } from './decimal.js';
 import { shownFrame } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
 import { messageFrame } from './message.js';
-import { indicesOf, type Parameter } from './parameter.js';
+import { indicesOf, type Parameter, spelledValue } from './parameter.js';
 import type { Profile, SessionStep } from './profile.js';
 import type { Message } from './schema-basics.js';
 import { companions, profileState, settingKey } from './settings.js';
@@ -91,7 +91,7 @@ function checkClaims({ params }: Profile): void {
 }
 
 /** What parameters need and interlocks demand exists, is legal, and does not chase its own tail. */
-export function checkStates({ params, interlocks }: Profile): void {
+export function checkStates({ document, params, interlocks }: Profile): void {
   for (const parameter of params.values()) {
     const path = `params.${parameter.name}.needs`;
     for (const index of indicesOf(parameter))
@@ -101,6 +101,7 @@ export function checkStates({ params, interlocks }: Profile): void {
           throw invalidProfile(path, `${need.parameter.name} needs something itself; needs go one step only`);
       }
   }
+  checkPassages(document, params);
   interlocks.forEach(({ changing, before }, i) => {
     const path = `interlocks.${i}`;
     for (const name of changing) {
@@ -232,4 +233,17 @@ function checkSimSession(profile: Profile): void {
         throw invalidProfile(path, 'is not what the step wants');
     });
   }
+}
+
+/** What is set with a route has a channel of its own, is legal, and is no route itself. */
+function checkPassages(document: Profile['document'], params: Profile['params']): void {
+  for (const [name, param] of Object.entries(document.params))
+    for (const [key, value] of param.kind === 'route' ? Object.entries(param.with ?? {}) : []) {
+      const path = `params.${name}.with.${key}`;
+      const other = params.get(key);
+      if (other?.axis === undefined || other.kind === 'route')
+        throw invalidProfile(path, 'only the bare name of a parameter that has an axis and is no route');
+      if (other.taper.encode(spelledValue(other.kind, value)) === undefined)
+        throw invalidProfile(path, `${JSON.stringify(value)} is not allowed; allowed is ${other.taper.range}`);
+    }
 }

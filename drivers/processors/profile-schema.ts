@@ -177,7 +177,16 @@ export const Param = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bool'), ...common }),
   z.strictObject({ kind: z.literal('enum'), ...common }),
   z
-    .strictObject({ kind: z.literal('route'), min: z.literal(0), max: z.int().min(1).max(9999), ...common })
+    .strictObject({
+      kind: z.literal('route'),
+      min: z.literal(0),
+      max: z.int().min(1).max(9999),
+      with: SettingState.optional().meta({
+        description:
+          'what lets sound through beside the route, by bare names: of the same axis for this output, of another for the input that it hears; of a patchbay the rig sets it with the route and puts it back to its safe value after',
+      }),
+      ...common,
+    })
     .meta({ description: 'which input an output hears; 0 is none. Never a setting of a job: the rig sets it' }),
 ]);
 export type Param = z.infer<typeof Param>;

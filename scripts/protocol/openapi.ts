@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { MAX_WAIT_SECONDS, ROUTES, type Route, TOPIC_ROOT } from '../../core/contract/index.js';
+import { LocalName } from '../../core/contract/primitives.js';
 import { contractSchemas, definitions, type JsonSchema, reachable } from './schemas.js';
 
 const PREFIX = '#/components/schemas/';
@@ -94,8 +95,10 @@ function operationId(route: Route): string {
 
 function pathParameters(route: Route): JsonSchema[] {
   return [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => {
-    if (name !== 'digest') throw new Error(`path parameter ${name} is not described`);
-    return { name, in: 'path', required: true, schema: { $ref: `${PREFIX}Digest` } };
+    if (name === 'digest') return { name, in: 'path', required: true, schema: { $ref: `${PREFIX}Digest` } };
+    if (name !== 'name') throw new Error(`path parameter ${name} is not described`);
+    const { $schema: _, ...schema } = z.toJSONSchema(LocalName);
+    return { name, in: 'path', required: true, schema };
   });
 }
 
