@@ -101,6 +101,11 @@ export function residualIn(
   return sum;
 }
 
+/** What noise beside a lobe has in as many bins as the lobe. */
+export function noiseUnder({ power }: PowerSpectrum, lobe: Lobe, removed: readonly Lobe[]): number {
+  return besides(power, lobe, removed) * (lobe.to - lobe.from + 1);
+}
+
 const BESIDE_BINS = 8;
 
 function besides(power: Float64Array, lobe: Lobe, removed: readonly Lobe[]): number {
