@@ -55,6 +55,7 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
   let energy = 0;
   let atEnd = 0;
   let zeros = 0;
+  let hasBegun = false;
   let longestZeros = 0;
   let clippedAt = -1;
   let gapAt = -1;
@@ -64,11 +65,17 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
     energy += x * x;
     atEnd = Math.abs(x) >= CLIP ? atEnd + 1 : 0;
     if (atEnd === CLIPPED_RUN && clippedAt < 0) clippedAt = n - 1;
-    zeros = x === 0 ? zeros + 1 : 0;
-    if (zeros > longestZeros) {
-      longestZeros = zeros;
-      gapAt = n - zeros + 1;
+    if (x === 0) {
+      zeros++;
+      continue;
     }
+    // Before the first sound and after the last there may be silence.
+    if (hasBegun && zeros > longestZeros) {
+      longestZeros = zeros;
+      gapAt = n - zeros;
+    }
+    hasBegun = true;
+    zeros = 0;
   }
   if (clippedAt >= 0) return { reason: 'clipped', message: `full scale from sample ${clippedAt} on` };
   if (energy === 0) return o.silenceIsFine ? null : { reason: 'silent', message: 'every sample is 0' };
