@@ -1,0 +1,124 @@
+/**
+ * Power spectra and what is read from them: tones by the sum of their lobe, bands by theirs. A tone's power is the sum over its lobe and is
+ * right for any frequency; the highest bin alone would be up to 1.42 dB low with a Hann window.
+ */
+import { RealFft } from './real-fft.js';
+import type { Window } from './windows.js';
+
+/** Mean-square of each bin, scaled so that the sum over a band is the band's mean square: linear, full scale 1. */
+export interface PowerSpectrum {
+  readonly power: Float64Array;
+  readonly binHz: number;
+  readonly rate: number;
+  readonly window: Window;
+}
+
+/** Makes spectra of one length again and again without allocating; each one overwrites the one before. */
+export class SpectrumAnalyzer {
+  readonly #fft: RealFft;
+  readonly #window: Window;
+  readonly #re: Float64Array;
+  readonly #im: Float64Array;
+  readonly #spectrum: PowerSpectrum;
+
+  /** @param rate Hz */
+  constructor(window: Window, rate: number) {
+    const size = window.samples.length;
+    this.#fft = new RealFft(size);
+    this.#window = window;
+    this.#re = new Float64Array(this.#fft.bins);
+    this.#im = new Float64Array(this.#fft.bins);
+    this.#spectrum = { power: new Float64Array(this.#fft.bins), binHz: rate / size, rate, window };
+  }
+
+  /** Of the window's length of samples, from `from` on. The result is the analyzer's own until the next call. */
+  analyze(samples: Float64Array, from = 0): PowerSpectrum {
+    const re = this.#re;
+    const im = this.#im;
+    const { power } = this.#spectrum;
+    const { samples: factors, energy } = this.#window;
+    this.#fft.forward(samples, factors, re, im, from);
+    const last = power.length - 1;
+    const scale = 2 / (this.#fft.size * energy);
+    for (let k = 1; k < last; k++) power[k] = (re[k]! * re[k]! + im[k]! * im[k]!) * scale;
+    // 0 Hz and half the rate stand once, every other frequency twice.
+    power[0] = (re[0]! * re[0]! * scale) / 2;
+    power[last] = (re[last]! * re[last]! * scale) / 2;
+    return this.#spectrum;
+  }
+}
+
+export interface Lobe {
+  /** First and last bin. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The bins that a tone at `hz` lights. */
+export function lobeAt({ power, binHz, window }: PowerSpectrum, hz: number): Lobe {
+  const centre = hz / binHz;
+  const reach = window.shape.halfWidth + 1;
+  return {
+    from: Math.max(0, Math.round(centre) - reach),
+    to: Math.min(power.length - 1, Math.round(centre) + reach),
+  };
+}
+
+/** Mean square of the bins, the last one included. */
+export function powerIn({ power }: PowerSpectrum, { from, to }: Lobe): number {
+  let sum = 0;
+  for (let k = from; k <= to; k++) sum += power[k]!;
+  return sum;
+}
+
+/** The bins of a band, its edges included; without 0 Hz and the lobe around it, where `lowHz` is above 0. */
+export function band({ power, binHz }: PowerSpectrum, lowHz: number, highHz: number): Lobe {
+  return {
+    from: Math.max(0, Math.ceil(lowHz / binHz - 1e-9)),
+    to: Math.min(power.length - 1, Math.floor(highHz / binHz + 1e-9)),
+  };
+}
+
+/**
+ * Mean square of a band without some lobes, each bin times a weighting. Under a removed lobe the noise is taken to be what it is beside it: the
+ * mean of eight bins on either side.
+ * @param weights squared magnitude for each bin, or null
+ */
+export function residualIn(
+  spectrum: PowerSpectrum,
+  { from, to }: Lobe,
+  removed: readonly Lobe[],
+  weights: Float64Array | null = null,
+): number {
+  const { power } = spectrum;
+  const gone = (k: number): Lobe | undefined => removed.find((lobe) => k >= lobe.from && k <= lobe.to);
+  let sum = 0;
+  for (let k = from; k <= to; k++) {
+    const lobe = gone(k);
+    const level = lobe ? besides(power, lobe, removed) : power[k]!;
+    sum += level * (weights ? weights[k]! : 1);
+  }
+  return sum;
+}
+
+/** What noise beside a lobe has in as many bins as the lobe. */
+export function noiseUnder({ power }: PowerSpectrum, lobe: Lobe, removed: readonly Lobe[]): number {
+  return besides(power, lobe, removed) * (lobe.to - lobe.from + 1);
+}
+
+const BESIDE_BINS = 8;
+
+function besides(power: Float64Array, lobe: Lobe, removed: readonly Lobe[]): number {
+  let sum = 0;
+  let count = 0;
+  const add = (k: number): void => {
+    if (k < 1 || k >= power.length || removed.some(({ from, to }) => k >= from && k <= to)) return;
+    sum += power[k]!;
+    count++;
+  };
+  for (let d = 1; d <= BESIDE_BINS; d++) {
+    add(lobe.from - d);
+    add(lobe.to + d);
+  }
+  return count > 0 ? sum / count : 0;
+}

@@ -1,0 +1,103 @@
+/**
+ * Intermodulation of two tones. Of each method every stated form is given, because they differ by up to 6 dB and are mixed up often:
+ * SMPTE RP120 (60 Hz and 7 kHz, 4:1) and IEC 60268-3 modulation distortion; difference-frequency distortion (DFD, CCIF) of IEC 60268-3
+ * 14.12.8 and the form that refers to the upper tone alone.
+ */
+import { lobeAt, type PowerSpectrum, powerIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
+import { capturedBadly, type Refusal } from './measurement.js';
+import { windowFor } from './tone.js';
+
+export interface SmpteAnalysis {
+  /** RMS amplitudes, linear. */
+  low: number;
+  high: number;
+  /** Sums of the amplitudes of a pair of sidebands over the upper tone: IEC 60268-3 d_m,2 and d_m,3. */
+  m2: number;
+  m3: number;
+  /** SMPTE RP120: sqrt(m2^2 + m3^2). */
+  imd: number;
+  /** Root of the sum of the squares of the four sidebands, over the upper tone: 3.01 dB less where the sidebands are equal. */
+  rss: number;
+}
+
+export interface DifferenceAnalysis {
+  /** RMS amplitudes of the two tones, linear. */
+  lower: number;
+  upper: number;
+  /** IEC 60268-3 14.12.8: over the sum of both tones. */
+  d2: number;
+  d3: number;
+  /** Over the upper tone alone. */
+  d2OfUpper: number;
+}
+
+/** A tone must carry this much of the whole, or there is none. */
+const LEAST_SHARE = 0.01;
+
+/** @param o.lowHz, o.highHz of the stimulus: 60 and 7000 when absent; DIN is 250 and 8000 */
+export function analyzeSmpte(
+  samples: Float64Array,
+  rate: number,
+  o: { lowHz?: number; highHz?: number } = {},
+): SmpteAnalysis | Refusal {
+  const { lowHz = 60, highHz = 7000 } = o;
+  const spectrum = spectrumOf(samples, rate, lowHz);
+  if ('reason' in spectrum) return spectrum;
+  const at = (hz: number): number => Math.sqrt(powerIn(spectrum, lobeAt(spectrum, hz)));
+  const [low, high] = [at(lowHz), at(highHz)];
+  const missing = missingTone(spectrum, [low, high]);
+  if (missing) return missing;
+  const sides = [-2, -1, 1, 2].map((order) => at(highHz + order * lowHz));
+  const [b2, b1, a1, a2] = sides as [number, number, number, number];
+  const m2 = (a1 + b1) / high;
+  const m3 = (a2 + b2) / high;
+  return { low, high, m2, m3, imd: Math.hypot(m2, m3), rss: Math.hypot(...sides) / high };
+}
+
+/** @param o.lowerHz, o.upperHz of the stimulus: 19 and 20 kHz when absent */
+export function analyzeDifference(
+  samples: Float64Array,
+  rate: number,
+  o: { lowerHz?: number; upperHz?: number } = {},
+): DifferenceAnalysis | Refusal {
+  const { lowerHz = 19_000, upperHz = 20_000 } = o;
+  const spectrum = spectrumOf(samples, rate, upperHz - lowerHz);
+  if ('reason' in spectrum) return spectrum;
+  const at = (hz: number): number => (hz < rate / 2 ? Math.sqrt(powerIn(spectrum, lobeAt(spectrum, hz))) : 0);
+  const [lower, upper] = [at(lowerHz), at(upperHz)];
+  const missing = missingTone(spectrum, [lower, upper]);
+  if (missing) return missing;
+  const second = at(upperHz - lowerHz);
+  const third = at(2 * lowerHz - upperHz) + at(2 * upperHz - lowerHz);
+  return { lower, upper, d2: second / (lower + upper), d3: third / (lower + upper), d2OfUpper: second / upper };
+}
+
+/** IEC 60268-3 14.12.10, total difference-frequency distortion: 8 and 11.95 kHz, products at 3.95 and 4.05 kHz, over both tones. */
+export function analyzeTotalDifference(samples: Float64Array, rate: number): { tdfd: number } | Refusal {
+  const spectrum = spectrumOf(samples, rate, 100);
+  if ('reason' in spectrum) return spectrum;
+  const at = (hz: number): number => Math.sqrt(powerIn(spectrum, lobeAt(spectrum, hz)));
+  const [lower, upper] = [at(8000), at(11_950)];
+  const missing = missingTone(spectrum, [lower, upper]);
+  if (missing) return missing;
+  return { tdfd: Math.hypot(at(3950), at(4050)) / (lower + upper) };
+}
+
+/** Long enough for lobes that are `apartHz` from each other. */
+function spectrumOf(samples: Float64Array, rate: number, apartHz: number): PowerSpectrum | Refusal {
+  if (samples.length < 4096) return { reason: 'too-short', message: `${samples.length} samples` };
+  const bad = capturedBadly(samples);
+  if (bad) return bad;
+  const window = windowFor(samples.length);
+  const bins = (apartHz * window.samples.length) / rate;
+  const least = 2 * (window.shape.halfWidth + 1) + 1;
+  if (bins < least)
+    return { reason: 'too-short', message: `${((least * rate) / apartHz / rate).toFixed(2)} s are needed` };
+  return new SpectrumAnalyzer(window, rate).analyze(samples);
+}
+
+function missingTone({ power }: PowerSpectrum, tones: number[]): Refusal | null {
+  const all = power.reduce((sum, p) => sum + p, 0);
+  const weak = tones.findIndex((amplitude) => amplitude ** 2 < LEAST_SHARE * all);
+  return weak < 0 ? null : { reason: 'no-tone', message: `the ${weak === 0 ? 'lower' : 'upper'} tone is not there` };
+}

@@ -1,0 +1,80 @@
+/**
+ * What a path gives without a signal, or beside one: noise in the forms of AES17-2015 6.4.2 (idle, CCIR-RMS), IEC 61672-1 (A), ITU-R BS.468-4
+ * (quasi-peak) and as a density, which depends on no band, window or length. A tone, if there is one, is taken out first.
+ */
+import { Fft } from '../dsp/fft.js';
+import { quasiPeak } from '../dsp/quasi-peak.js';
+import { band, type Lobe, lobeAt, residualIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
+import { aWeighting, bs468, ccirRms, weightsFor } from '../dsp/weightings.js';
+import { AUDIO_BAND, capturedBadly, type Refusal } from './measurement.js';
+import { analyzeTone, isRefusal, windowFor } from './tone.js';
+
+/** Mean squares, linear, full scale 1. */
+export interface NoiseAnalysis {
+  /** From 20 Hz to half the rate, in the audio band, and weighted in the audio band. */
+  toHalfRate: number;
+  flat: number;
+  a: number;
+  ccirRms: number;
+  /** Reading of the detector, linear, of a signal weighted with BS.468-4: a steady sine of 1 kHz reads its RMS. */
+  quasiPeak: number;
+  /** Mean square in 1 Hz, the mean over the audio band. */
+  perHz: number;
+  /** Everything but 0 Hz, over the whole spectrum. */
+  full: number;
+  /** The tone that was taken out, Hz. */
+  toneHz: number | null;
+  samples: number;
+}
+
+const LEAST_SAMPLES = 4096;
+/** A line that carries more than this share of everything is a tone and no noise. */
+const TONE_SHARE = 0.5;
+
+export function analyzeNoise(samples: Float64Array, rate: number): NoiseAnalysis | Refusal {
+  if (samples.length < LEAST_SAMPLES) return { reason: 'too-short', message: `${samples.length} samples` };
+  const bad = capturedBadly(samples, { silenceIsFine: true });
+  if (bad) return bad;
+  const tone = analyzeTone(samples, rate);
+  const found = !isRefusal(tone) && tone.power > TONE_SHARE * tone.total ? tone : null;
+  const window = windowFor(samples.length);
+  const spectrum = new SpectrumAnalyzer(window, rate).analyze(samples);
+  const { power, binHz } = spectrum;
+  const audio = band(spectrum, ...AUDIO_BAND);
+  const removed: Lobe[] = [lobeAt(spectrum, 0)];
+  for (let k = 1; found && k <= 10 && k * found.hz < rate / 2; k++) removed.push(lobeAt(spectrum, k * found.hz));
+  const weighted = (curve: (hz: number) => number): number =>
+    residualIn(spectrum, audio, removed, weightsFor(curve, power.length, binHz));
+  const flat = residualIn(spectrum, audio, removed);
+  return {
+    toHalfRate: residualIn(spectrum, { from: audio.from, to: power.length - 1 }, removed),
+    flat,
+    a: weighted(aWeighting),
+    ccirRms: weighted(ccirRms),
+    quasiPeak: quasiPeak(weightedSamples(samples, rate, found?.hz ?? null), rate),
+    perHz: flat / ((audio.to - audio.from + 1) * binHz),
+    full: residualIn(spectrum, { from: 1, to: power.length - 1 }, removed),
+    toneHz: found?.hz ?? null,
+    samples: window.samples.length,
+  };
+}
+
+/** BS.468-4 in the frequency domain over the whole record; a tone and its harmonics are cut out, 0 Hz is. */
+function weightedSamples(samples: Float64Array, rate: number, toneHz: number | null): Float64Array {
+  const size = 2 ** Math.ceil(Math.log2(samples.length));
+  const fft = new Fft(size);
+  const [re, im] = [new Float64Array(size), new Float64Array(size)];
+  re.set(samples);
+  fft.forward(re, im);
+  const reachHz = toneHz === null ? 0 : Math.max((40 * rate) / samples.length, toneHz * 0.02);
+  for (let k = 0; k < size; k++) {
+    const hz = (Math.min(k, size - k) * rate) / size;
+    const order = toneHz === null ? 0 : Math.round(hz / toneHz);
+    const cut = toneHz !== null && order >= 1 && order <= 10 && Math.abs(hz - order * toneHz) <= reachHz;
+    const gain = cut ? 0 : bs468(hz);
+    re[k] = re[k]! * gain;
+    im[k] = im[k]! * gain;
+  }
+  fft.inverse(re, im);
+  return re.subarray(0, samples.length);
+}

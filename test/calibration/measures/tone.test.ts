@@ -1,0 +1,121 @@
+/** One tone: published vectors and analytic truths, at their tolerances. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { analyzeTone, isRefusal, type ToneAnalysis } from '../../../calibration/measures/tone.js';
+
+const RATE = 48_000;
+const dB = (ratio: number) => 20 * Math.log10(ratio);
+
+function made(length: number, sample: (t: number, n: number) => number, rate = RATE): Float64Array {
+  return Float64Array.from({ length }, (_, n) => sample(n / rate, n));
+}
+
+function analyzed(samples: Float64Array, rate = RATE): ToneAnalysis {
+  const found = analyzeTone(samples, rate);
+  if (isRefusal(found)) throw new assert.AssertionError({ message: `refused: ${found.reason}, ${found.message}` });
+  return found;
+}
+
+function reason(samples: Float64Array): string {
+  const found = analyzeTone(samples, RATE);
+  return isRefusal(found) ? found.reason : 'accepted';
+}
+
+const thdF = (a: ToneAnalysis) => Math.sqrt(a.harmonics.reduce((sum, p) => sum + p, 0) / a.power);
+const thdnDb = (a: ToneAnalysis) => 10 * Math.log10(a.residual / a.total);
+
+/** Uniform over +-1, the same every time. */
+function uniform(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    return state / 2 ** 31;
+  };
+}
+
+test('an ideal sine has a floor below -160 dB, wherever it lies between the bins', () => {
+  for (const hz of [997, 1000, 1000.37, 6001.3]) {
+    const found = analyzed(made(2 ** 18, (t) => 0.9 * Math.sin(2 * Math.PI * ((hz * t) % 1))));
+    assert.ok(thdnDb(found) < -160, `${hz}: ${thdnDb(found)}`);
+    assert.ok(Math.abs(found.hz - hz) < 1e-6, `${found.hz}`);
+    assert.ok(Math.abs(dB(Math.sqrt(2 * found.power) / 0.9)) < 1e-6);
+  }
+});
+
+test('harmonics down to -115 dB re the fundamental are right to 0.02 dB in words of 24 bits', () => {
+  const levels = [-60, -80, -100, -110, -115, -90, -115, -105, -112];
+  const random = uniform(3);
+  const samples = made(2 ** 19, (t) => {
+    let x = 0.8 * Math.sin(2 * Math.PI * ((997 * t) % 1));
+    for (const [i, level] of levels.entries())
+      x += 0.8 * 10 ** (level / 20) * Math.sin(2 * Math.PI * ((997 * (i + 2) * t) % 1) + i);
+    const dither = (random() + random()) / 2;
+    return Math.round(x * 2 ** 23 + dither) / 2 ** 23;
+  });
+  const found = analyzed(samples);
+  for (const [i, level] of levels.entries()) {
+    const actual = 10 * Math.log10(found.harmonics[i]! / found.power);
+    assert.ok(Math.abs(actual - level) < 0.02, `harmonic ${i + 2}: ${actual}, expected ${level}`);
+  }
+});
+
+test('published vectors of distortion', () => {
+  const rows = [
+    [[1, 0.75], 0.75, 'sin f + 0.75 sin 2f'],
+    [[1, 0.1, 0.05, 0.02], 0.11357816691600547, '1, .1, .05, .02'],
+  ] as const;
+  for (const [amplitudes, expected, name] of rows) {
+    const found = analyzed(
+      made(2 ** 17, (t) => amplitudes.reduce((x, a, i) => x + 0.5 * a * Math.sin(2 * Math.PI * 1000 * (i + 1) * t), 0)),
+    );
+    assert.ok(Math.abs(thdF(found) / expected - 1) < 1e-6, `${name}: ${thdF(found)}`);
+    const thdR = Math.sqrt(found.residual / found.total);
+    assert.ok(Math.abs(thdR / (expected / Math.hypot(1, expected)) - 1) < 1e-6, `${name}: ${thdR}`);
+  }
+});
+
+test('a polynomial gives the harmonics of its formula', () => {
+  const [a, g2, g3, g4, g5] = [0.7, 0.01, 0.02, 0.003, 0.004];
+  const found = analyzed(
+    made(2 ** 17, (t) => {
+      const x = a * Math.cos(2 * Math.PI * 1000 * t);
+      return x + g2 * x ** 2 + g3 * x ** 3 + g4 * x ** 4 + g5 * x ** 5;
+    }),
+  );
+  const fundamental = a + (3 / 4) * g3 * a ** 3 + (5 / 8) * g5 * a ** 5;
+  const expected = [
+    (g2 * a ** 2) / 2 + (g4 * a ** 4) / 2,
+    (g3 * a ** 3) / 4 + (5 / 16) * g5 * a ** 5,
+    (g4 * a ** 4) / 8,
+    (g5 * a ** 5) / 16,
+  ];
+  assert.ok(Math.abs(Math.sqrt(2 * found.power) / fundamental - 1) < 1e-7);
+  for (const [i, amplitude] of expected.entries())
+    assert.ok(Math.abs(Math.sqrt(2 * found.harmonics[i]!) / amplitude - 1) < 1e-4, `harmonic ${i + 2}`);
+});
+
+test('dithered quantisation is its own noise: 16 bits, TPDF', () => {
+  const random = uniform(9);
+  const samples = made(
+    2 ** 18,
+    (t) => Math.round(0.5 * Math.sin(2 * Math.PI * 997 * t) * 2 ** 15 + (random() + random()) / 2) / 2 ** 15,
+  );
+  const { noise } = analyzed(samples);
+  const level = (power: number) => 10 * Math.log10(2 * power);
+  assert.ok(Math.abs(level(noise.flat) + 94.12) < 0.1, `${level(noise.flat)}`);
+  assert.ok(Math.abs(level(noise.a) + 96.16) < 0.1, `${level(noise.a)}`);
+  assert.ok(Math.abs(level(noise.ccirRms) + 92.44) < 0.1, `${level(noise.ccirRms)}`);
+});
+
+test('what cannot be believed is refused, with its reason', () => {
+  const tone = (t: number) => 0.5 * Math.sin(2 * Math.PI * 997 * t);
+  const random = uniform(2);
+  assert.equal(reason(made(2 ** 16, tone)), 'accepted');
+  assert.equal(reason(made(1000, tone)), 'too-short');
+  assert.equal(reason(made(4096, (t) => Math.sin(2 * Math.PI * 30 * t) / 2)), 'too-short');
+  assert.equal(reason(made(2 ** 16, (t) => Math.max(-1, Math.min(1, 3 * tone(t))))), 'clipped');
+  assert.equal(reason(made(2 ** 16, (t, n) => (n > 5000 && n < 5100 ? 0 : tone(t)))), 'gap');
+  assert.equal(reason(made(2 ** 16, () => 0)), 'silent');
+  assert.equal(reason(made(2 ** 16, (t, n) => (n === 77 ? Number.NaN : tone(t)))), 'not-finite');
+  assert.equal(reason(made(2 ** 16, () => 0.1 * random())), 'no-tone');
+});
