@@ -21,7 +21,8 @@ export interface UnitPort {
 const ANY_LINE = { baud: 38_400, format: '8N1', flow: 'none' } as const;
 
 /**
- * Checks that the profile exists, that it has these variables, and that the port is of the kind that the profile speaks over.
+ * Checks that the profile exists, that it has these variables, that the port is of the kind that the profile speaks over, and that a person has
+ * vouched for a unit that cannot be asked.
  *
  * @throws OutboardError profile.unknown | config.invalid with the path below `processors`
  */
@@ -34,6 +35,13 @@ export function unitPort(name: string, processor: ProcessorConfig, profiles: Rea
     });
   const profile = bound(unbound, processor.vars, path);
   const { port } = processor;
+  // What cannot be asked who it is would take another unit's commands for its own.
+  if (!('virtual' in port) && profile.operatorConfirm && !processor.confirmed)
+    throw new OutboardError(
+      'config.invalid',
+      `${path}.confirmed: a ${profile.id} cannot prove who it is; see that it is at this port, then write confirmed: true`,
+      { details: { path: `${path}.confirmed`, profile: profile.id } },
+    );
   if ('serial' in port) {
     const line = serialLine(profile, `${path}.port.serial`, port.baud);
     return { profile, transport: () => createSerialTransport({ ...line, path: port.serial }) };

@@ -195,6 +195,9 @@ export const ProcessorConfig = z.strictObject({
     .record(z.string().regex(/^[a-z]{1,16}$/), z.int())
     .default({})
     .meta({ description: "the profile's vars as this unit has them, such as its MIDI channel" }),
+  confirmed: z.literal(true).optional().meta({
+    description: 'somebody has seen that this very unit is at this port: for models that nobody can ask who they are',
+  }),
 });
 export type ProcessorConfig = z.infer<typeof ProcessorConfig>;
 

@@ -41,6 +41,11 @@ const profiles = new Map<string, Profile>([
   ['virtual.gain', gain],
   withTransport('wired.gain', { kind: 'serial', baud: 9600, format: '7E1', flow: 'none' }),
   withTransport('midi.gain', { kind: 'midi', link: 'usb' }, MIDI),
+  withTransport(
+    'mute.gain',
+    { kind: 'midi', link: 'din' },
+    { ...MIDI, identity: { ...MIDI.identity, operatorConfirm: true } },
+  ),
 ]);
 
 const port = (profile: string, port: unknown, more: object = {}) =>
@@ -48,6 +53,18 @@ const port = (profile: string, port: unknown, more: object = {}) =>
 const MODIFIER = { gainDb: 0, muted: false, delaySeconds: 0 };
 const describe = (...from: Parameters<typeof port>) => port(...from).transport({ ...MODIFIER }).description;
 const BY_ID = '/dev/serial/by-id/usb-x';
+
+test('a unit that cannot say who it is needs the word of somebody who has looked; its simulation does not', () => {
+  assert.throws(
+    () => port('mute.gain', { midi: 'Bus 1' }),
+    (error) =>
+      error instanceof OutboardError &&
+      error.code === 'config.invalid' &&
+      /u\.confirmed: .*confirmed: true/.test(error.message),
+  );
+  assert.equal(describe('mute.gain', { midi: 'Bus 1' }, { confirmed: true }), 'MIDI port "Bus 1"');
+  assert.equal(describe('mute.gain', { virtual: true }), 'simulated mute.gain');
+});
 
 test('each kind of port leads to its transport, with the line of the profile or of the port', () => {
   assert.equal(describe('virtual.gain', { virtual: true }), 'simulated virtual.gain');
