@@ -30,7 +30,7 @@ export interface InterfaceKeeperOptions {
 /** Until the device is there again, or free. */
 const AWAY_BASE_MS = 250;
 const AWAY_MAX_MS = 2000;
-/** Between claims of a device whose stream ends again and again. */
+/** Between streams, or claims, of a device whose stream ends again and again. */
 const UNSOUND_MAX_MS = 60_000;
 /** Between two tries to begin a stream. */
 const STREAM_BASE_MS = 100;
@@ -265,10 +265,17 @@ export class InterfaceKeeper {
     }
   }
 
-  /** After a fault: the first time not at all. @throws OutboardError when one more stream would not help */
+  /** After a fault: the first time not at all. @throws OutboardError when the device stands still and has to be opened anew */
   async #rest(signal: AbortSignal): Promise<void> {
     const { inARow, last } = this.faults;
-    if (inARow >= TOO_MANY_IN_A_ROW) throw unsound(inARow, last ? faultText(last) : 'no fault told');
+    if (inARow >= TOO_MANY_IN_A_ROW) {
+      const error = unsound(inARow, last ? faultText(last) : 'no fault told');
+      if (error.code !== 'audio.late') throw error;
+      // The host is too slow, the device is not: it stays ours, because in the moment in which it is closed anybody could play into the gear.
+      this.#down(error);
+      await delay(backoffMs(inARow - TOO_MANY_IN_A_ROW, AWAY_BASE_MS, UNSOUND_MAX_MS), signal);
+      return;
+    }
     if (inARow > 1) await delay(backoffMs(inARow, STREAM_BASE_MS, STREAM_MAX_MS), signal);
   }
 
