@@ -3,6 +3,8 @@
  * step by step), with as many harmonics of the same frequency as are asked for. Below -150 dB this sees what no window does.
  */
 
+import { solveCholesky } from './cholesky.js';
+
 export interface SineFit {
   readonly hz: number;
   /** Peak of harmonic k at index k - 1, linear; 0 for those above half the rate. */
@@ -86,7 +88,7 @@ function residual(samples: Float64Array, found: Float64Array, count: number, w: 
   return Math.sqrt(energy / samples.length);
 }
 
-/** Least squares, row by row: set `row`, then `add` what was observed. Solved by Cholesky's factors. */
+/** Least squares, row by row: set `row`, then `add` what was observed, then `solve` once. */
 class NormalEquations {
   readonly row: Float64Array;
   readonly #matrix: Float64Array;
@@ -109,25 +111,6 @@ class NormalEquations {
   }
 
   solve(): Float64Array {
-    const m = this.#matrix;
-    const x = Float64Array.from(this.#right);
-    const size = x.length;
-    for (let i = 0; i < size; i++)
-      for (let j = 0; j <= i; j++) {
-        let sum = m[i * size + j]!;
-        for (let k = 0; k < j; k++) sum -= m[i * size + k]! * m[j * size + k]!;
-        m[i * size + j] = i === j ? Math.sqrt(sum) : sum / m[j * size + j]!;
-      }
-    for (let i = 0; i < size; i++) {
-      let sum = x[i]!;
-      for (let k = 0; k < i; k++) sum -= m[i * size + k]! * x[k]!;
-      x[i] = sum / m[i * size + i]!;
-    }
-    for (let i = size - 1; i >= 0; i--) {
-      let sum = x[i]!;
-      for (let k = i + 1; k < size; k++) sum -= m[k * size + i]! * x[k]!;
-      x[i] = sum / m[i * size + i]!;
-    }
-    return x;
+    return solveCholesky(this.#matrix, this.#right);
   }
 }

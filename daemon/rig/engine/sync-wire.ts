@@ -2,6 +2,7 @@
  * A linear model of the sync channel's wire: as many taps around its delay as a converter's filters ring for, fitted by least squares to
  * what was heard (normal equations, Cholesky). The sequence is white, so the equations are well conditioned.
  */
+import { solveCholesky } from '../../../calibration/dsp/cholesky.js';
 import { FULL_SCALE_INT32, ratioToDb } from '../../../core/units.js';
 import type { SyncSequence } from './sync-sequence.js';
 
@@ -118,28 +119,5 @@ function solve(played: Float64Array, heard: Float64Array, first: number, count: 
     for (let i = 0; i < count; i++) sum += played[i + a]! * heard[first + i]!;
     p[a] = sum;
   }
-  return cholesky(r, p);
-}
-
-/** Solves r h = p in place of p; r is symmetric and positive definite, and is overwritten by its factor. */
-function cholesky(r: Float64Array, p: Float64Array): Float64Array {
-  const n = p.length;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = r[i * n + j]!;
-      for (let k = 0; k < j; k++) sum -= r[i * n + k]! * r[j * n + k]!;
-      r[i * n + j] = i === j ? Math.sqrt(sum) : sum / r[j * n + j]!;
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    let sum = p[i]!;
-    for (let k = 0; k < i; k++) sum -= r[i * n + k]! * p[k]!;
-    p[i] = sum / r[i * n + i]!;
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    let sum = p[i]!;
-    for (let k = i + 1; k < n; k++) sum -= r[k * n + i]! * p[k]!;
-    p[i] = sum / r[i * n + i]!;
-  }
-  return p;
+  return solveCholesky(r, p);
 }
