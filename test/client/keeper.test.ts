@@ -32,7 +32,11 @@ describe('a grant', () => {
   it('names what it is for, and carries the key to the rig with what it is bound to', async () => {
     const asked = await request([keeper, rigSigns, rigWraps]);
     const token = await makeGrant(asked);
-    const [header, payload] = token.split('.').map((part) => JSON.parse(safeText(part)));
+    // The third part is a signature: bytes that now and then begin like an object.
+    const [header, payload] = token
+      .split('.')
+      .slice(0, 2)
+      .map((part) => JSON.parse(text(part)));
     assert.deepEqual(header, { alg: 'EdDSA', typ: 'outboard-grant+jws', kid: keeper.kid });
     const { key, jti, ...rest } = payload;
     assert.match(jti, /^[0-9a-f-]{36}$/);
@@ -63,7 +67,6 @@ describe('a grant', () => {
 });
 
 /** The signature is no JSON. */
-function safeText(part: string): string {
-  const text = Buffer.from(part, 'base64url').toString();
-  return text.startsWith('{') ? text : 'null';
+function text(part: string): string {
+  return Buffer.from(part, 'base64url').toString();
 }
