@@ -1,41 +1,7 @@
-/** One number with all that is needed to believe it, or the reason why there is none. */
+/** What every measurement shares: its audio band, and what makes a capture useless whatever is to be measured. */
+import type { Measurement, Refusal, RefusalReason } from '../../core/contract/calibration.js';
 
-/** Why a capture gives no number. */
-export type RefusalReason =
-  | 'clipped'
-  | 'no-tone'
-  | 'gap'
-  | 'unlocked'
-  | 'too-short'
-  | 'too-noisy'
-  | 'silent'
-  | 'not-finite';
-
-export interface Refusal {
-  reason: RefusalReason;
-  /** For people: what was seen. */
-  message: string;
-}
-
-export interface Measurement {
-  /** In the flat form of programs, unit included: `thd_f_db`. */
-  name: string;
-  /** Null exactly where there is a refusal. */
-  value: number | null;
-  unit: string;
-  /** Which formula of which standard, and its version here: `thd-f.iec60268-3/1`. */
-  definition: string;
-  /** Hz, both edges included; null where the whole spectrum counts. */
-  band: readonly [number, number] | null;
-  detector: 'rms' | 'selective' | 'quasi-peak' | 'peak' | 'two-sigma' | 'fit';
-  /** What 0 of the unit is: `full-scale sine`, `fundamental`, `total`. */
-  reference: string;
-  /** Samples that were used. */
-  samples: number;
-  conditions: Readonly<Record<string, number | string>>;
-  valid: boolean;
-  refusal?: Refusal;
-}
+export type { Measurement, Refusal, RefusalReason };
 
 /** The audio band of AES17-2015 5.2.5. */
 export const AUDIO_BAND = [20, 20_000] as const;

@@ -1,0 +1,141 @@
+/** What a technician measures: one number with all that is needed to believe it, curves, what limits say of them, and the run that made them. */
+import { z } from 'zod';
+import { Digest, LocalName, PartyName, Problem, RateHz, RigId, Seconds, Settings, Uuid } from './primitives.js';
+
+/** Why a capture gives no number. */
+export const RefusalReason = z.enum([
+  'clipped',
+  'no-tone',
+  'gap',
+  'unlocked',
+  'too-short',
+  'too-noisy',
+  'silent',
+  'not-finite',
+]);
+export type RefusalReason = z.infer<typeof RefusalReason>;
+
+export const Refusal = z.strictObject({
+  reason: RefusalReason,
+  message: z.string().meta({ description: 'for people: what was seen' }),
+});
+export type Refusal = z.infer<typeof Refusal>;
+
+const Conditions = z.record(z.string(), z.union([z.number(), z.string(), z.boolean()]));
+
+export const Measurement = z.strictObject({
+  name: z.string().meta({ description: 'in the flat form of programs, unit included: thd_f_db' }),
+  channel: z.int().min(1).optional().meta({ description: 'of the insert, or of the file; absent where it is of all' }),
+  value: z
+    .number()
+    .nullable()
+    .meta({ description: 'null exactly where there is a refusal, or where the level is that of digital silence' }),
+  unit: z.string(),
+  definition: z.string().meta({ description: 'which formula of which standard, and its version here: thdn.aes17/1' }),
+  band: z.tuple([z.number(), z.number()]).readonly().nullable().meta({ description: 'Hz, both edges included' }),
+  detector: z.enum(['rms', 'selective', 'quasi-peak', 'peak', 'two-sigma', 'fit']),
+  reference: z.string().meta({ description: 'what 0 of the unit is: full-scale sine, fundamental, total' }),
+  samples: z.int().min(0).meta({ description: 'that were used' }),
+  conditions: Conditions.readonly(),
+  valid: z.boolean(),
+  refusal: Refusal.optional(),
+});
+export type Measurement = z.infer<typeof Measurement>;
+
+const Axis = z.strictObject({ name: z.string(), unit: z.string() });
+
+/** A curve for people's eyes, and for whoever wants to look again. */
+export const Trace = z.strictObject({
+  name: z.enum([
+    'spectrum',
+    'noise-spectrum',
+    'response',
+    'phase',
+    'thd-frequency',
+    'thd-level',
+    'linearity',
+    'headroom',
+    'crosstalk',
+  ]),
+  channel: z.int().min(1).optional(),
+  definition: z.string(),
+  x: Axis.extend({ scale: z.enum(['log', 'linear']) }),
+  y: Axis,
+  xs: z.array(z.number()),
+  ys: z.array(z.number().nullable()).meta({ description: 'null where there is no number' }),
+  conditions: Conditions.readonly(),
+});
+export type Trace = z.infer<typeof Trace>;
+
+export const CALIBRATION_KINDS = [
+  'level',
+  'thd',
+  'snr',
+  'noise',
+  'response',
+  'crosstalk',
+  'latency',
+  'imd',
+  'headroom',
+  'suite',
+] as const;
+/** `self-test` is the rig's own, between jobs. */
+export const CalibrationKind = z.enum([...CALIBRATION_KINDS, 'self-test']);
+export type CalibrationKind = z.infer<typeof CalibrationKind>;
+
+/** What a limit says of one measurement. A refused measurement does not pass. */
+export const Verdict = z.strictObject({
+  measurement: z.int().min(0).meta({ description: 'index into the measurements of the run' }),
+  rule: z.string(),
+  min: z.number().optional(),
+  max: z.number().optional(),
+  passed: z.boolean(),
+});
+export type Verdict = z.infer<typeof Verdict>;
+
+/** dBu that a full-scale sine is, for each channel of an insert; null where nobody measured it. */
+export const FullScaleDbu = z.strictObject({
+  send: z.array(z.number().nullable()),
+  return: z.array(z.number().nullable()),
+});
+export type FullScaleDbu = z.infer<typeof FullScaleDbu>;
+
+export const CalibrationRun = z.strictObject({
+  run: Uuid,
+  rig: RigId,
+  virtual: z.boolean().meta({ description: 'a simulated interface: nothing of this is true of any gear' }),
+  insert: LocalName,
+  kind: CalibrationKind,
+  technician: PartyName.nullable().meta({ description: "null for the rig's own self-test" }),
+  reason: z.string(),
+  startedAt: Seconds,
+  endedAt: Seconds,
+  analogSeconds: z.number().min(0).meta({ description: 'how long signals were played' }),
+  software: z.string(),
+  conditions: z.strictObject({
+    driver: z.string(),
+    device: z.strictObject({ playback: z.string(), capture: z.string() }),
+    rate: RateHz,
+    channels: z.int().min(1),
+    loopLatencyFrames: z.number().meta({ description: 'of the interface alone; already taken out of latencies' }),
+    ceilingDbfs: z.number().meta({ description: 'no stimulus had a higher peak' }),
+    calibration: z.string().nullable().meta({ description: 'version in force' }),
+    fullScaleDbu: FullScaleDbu,
+    processors: z.array(
+      z.strictObject({
+        name: LocalName,
+        profile: z.strictObject({ id: z.string(), version: z.string(), hash: Digest }),
+        settings: Settings,
+      }),
+    ),
+  }),
+  measurements: z.array(Measurement),
+  traces: z.array(Trace),
+  limits: z.strictObject({ version: z.string(), digest: Digest }).nullable(),
+  verdicts: z.array(Verdict),
+  passed: z.boolean().nullable().meta({ description: 'null where no limit says anything of it' }),
+  problem: Problem.optional().meta({
+    description: 'what ended the run before its end; the measurements are those made before',
+  }),
+});
+export type CalibrationRun = z.infer<typeof CalibrationRun>;
