@@ -19,6 +19,12 @@ export const VirtualPath = z.strictObject({
     .default(null)
     .meta({ description: 'RMS of white noise at the return, dBFS as AES17' }),
   lowpassHz: z.number().positive().nullable().default(null).meta({ description: 'first-order corner frequency' }),
+  crosstalkDb: z
+    .number()
+    .max(0)
+    .nullable()
+    .default(null)
+    .meta({ description: 'what each return also hears of every other channel of the insert' }),
   memorySeconds: z
     .number()
     .min(0)

@@ -39,6 +39,8 @@ interface Insert {
   path: VirtualPath;
   modifier: LiveModifier;
   channels: VirtualChannel[];
+  /** Linear; what each return also hears of every other one. */
+  crosstalk: number;
   /** Per channel, where the insert leads through patchbays. */
   patched: PatchedChannel[] | null;
 }
@@ -62,6 +64,7 @@ export class VirtualAnalog {
   beforeChange: () => void = () => {};
   readonly #inserts = new Map<string, Insert>();
   readonly #leaks: Leak[] = [];
+  readonly #sum = new Float64Array(ANALOG_BLOCK_FRAMES);
   readonly #patchbays = new Map<string, VirtualPatchbay>();
   readonly #patched: Patched[] = [];
   #patchLeaks: PatchLeaks<Patched> = { sendToUnit: [], sendToReturn: [], unitToReturn: [] };
@@ -140,9 +143,21 @@ export class VirtualAnalog {
         copy(sends[insert.sends[i]!]!, block, frames);
         insert.channels[i]!.process(block, frames);
       }
+      if (insert.crosstalk > 0) this.#leakWithin(insert, returns, frames);
     }
     this.#processPatched(sends, returns, frames);
     for (const leak of this.#leaks) mix(sends[leak.send]!, returns[leak.return]!, frames, leak.gain);
+  }
+
+  /** R' = R + k L and L' = L + k R, both from what they were before: (1 - k) of itself and k of the sum of all. */
+  #leakWithin({ returns: own, crosstalk }: Insert, returns: readonly Float64Array[], frames: number): void {
+    const sum = this.#sum;
+    sum.fill(0, 0, frames);
+    for (const back of own) mix(returns[back]!, sum, frames, 1);
+    for (const back of own) {
+      const block = returns[back]!;
+      for (let i = 0; i < frames; i++) block[i] = (1 - crosstalk) * block[i]! + crosstalk * sum[i]!;
+    }
   }
 
   #processPatched(sends: readonly Float64Array[], returns: readonly Float64Array[], frames: number): void {
@@ -188,6 +203,8 @@ export class VirtualAnalog {
     if (new Set(sends).size < sends.length) throw invalid(name, 'a send is listed twice');
     if (new Set(returns).size < returns.length) throw invalid(name, 'a return is listed twice');
     const path = config.path ?? VirtualPath.parse({});
+    if (path.crosstalkDb !== null && via)
+      throw invalid(name, 'path.crosstalkDb is for inserts that no patchbay stands before: say interface.leakage there');
     const modifier = new LiveModifier(() => this.beforeChange());
     const channels = sends.map((_, i) => new VirtualChannel(path, modifier, `${name}/${i + 1}`));
     const patched = via ? patchedChannels(name, config, (bay) => this.#patchbay(bay)) : null;
@@ -201,6 +218,7 @@ export class VirtualAnalog {
       path,
       modifier,
       channels,
+      crosstalk: path.crosstalkDb === null ? 0 : dbToRatio(path.crosstalkDb),
       patched,
     });
   }

@@ -111,6 +111,14 @@ describe('noise', () => {
   });
 });
 
+test('crosstalk within an insert: what one channel gives is heard on the other, and nothing of it comes back', async () => {
+  const { claim } = await started({ crosstalkDb: -40, gainDb: -6 });
+  const dc = { send: 1, frames: 600, signal: () => 0.5 };
+  const driven = 0.5 * 10 ** (-6 / 20);
+  near(playMono(claim, { ...dc, back: 1 })[599]!, driven, 2 ** -23);
+  near(playMono(claim, { ...dc, back: 2 })[599]!, driven / 100, 2 ** -23);
+});
+
 test('crosstalk: the input of one insert at the returns of another, whatever its own path does', async () => {
   const rig = makeRig({
     paths: { a: {}, b: { gainDb: -20, delayFrames: 100 } },
