@@ -7,6 +7,8 @@ export interface LoopInsert {
   readonly name: string;
   /** Sends and returns side by side: channel n of the one comes back as channel n of the other. */
   readonly channels: number;
+  /** By how much it is late as the configuration has it: where a measurement begins to look. */
+  readonly latencyFrames: number;
 }
 
 export interface Capture {

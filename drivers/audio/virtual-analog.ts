@@ -204,7 +204,10 @@ export class VirtualAnalog {
     if (new Set(returns).size < returns.length) throw invalid(name, 'a return is listed twice');
     const path = config.path ?? VirtualPath.parse({});
     if (path.crosstalkDb !== null && via)
-      throw invalid(name, 'path.crosstalkDb is for inserts that no patchbay stands before: say interface.leakage there');
+      throw invalid(
+        name,
+        'path.crosstalkDb is for inserts that no patchbay stands before: say interface.leakage there',
+      );
     const modifier = new LiveModifier(() => this.beforeChange());
     const channels = sends.map((_, i) => new VirtualChannel(path, modifier, `${name}/${i + 1}`));
     const patched = via ? patchedChannels(name, config, (bay) => this.#patchbay(bay)) : null;

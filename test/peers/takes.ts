@@ -70,7 +70,16 @@ export function insertsOf(
       returns: own,
       latencyFrames: 0,
       memorySeconds: 0,
-      path: { gainDb: 0, delayFrames: 0, poly: [], noiseDbfs: null, lowpassHz: null, crosstalkDb: null, memorySeconds: 0, ...path },
+      path: {
+        gainDb: 0,
+        delayFrames: 0,
+        poly: [],
+        noiseDbfs: null,
+        lowpassHz: null,
+        crosstalkDb: null,
+        memorySeconds: 0,
+        ...path,
+      },
       ...rest,
     };
   }
