@@ -223,6 +223,25 @@ export const ERRORS = {
     advice: "The insert's return did not become quiet. Check the unit and its cabling, or raise isolation.quietDbfs.",
   },
 
+  'calibration.insert': { exit: DATA, advice: 'Name an insert of this rig: `outboard status` lists them.' },
+  'calibration.ceiling': {
+    exit: DATA,
+    advice:
+      'Measure at a lower level, or raise ceilingDbfs of the insert in rig.yaml when the gear behind it can take it.',
+  },
+  'calibration.answer': {
+    exit: DATA,
+    advice: 'Read the meter again while the tone plays: volts are above 0, and the question must still be open.',
+  },
+  'calibration.busy': { exit: TEMPFAIL, advice: 'One run measures at a time: wait for the other one, or end it.' },
+  'calibration.run': { exit: DATA, advice: 'Name a run that goes on, or has just ended.' },
+  'calibration.trim': {
+    exit: DATA,
+    advice:
+      'Look at the cable, at the level switches of the converter and at the reading; then measure the level again.',
+  },
+  'calibration.aborted': { exit: TEMPFAIL, advice: 'The run was ended before its end. Measure again.' },
+
   'journal.open': {
     exit: CONFIG,
     advice: 'The journal cannot be opened with this key. Put the right journal key in place.',

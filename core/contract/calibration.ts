@@ -1,5 +1,6 @@
 /** What a technician measures: one number with all that is needed to believe it, curves, what limits say of them, and the run that made them. */
 import { z } from 'zod';
+import { CalibrationVersion, InsertTrims } from './config.js';
 import { Digest, LocalName, PartyName, Problem, RateHz, RigId, Seconds, Settings, Uuid } from './primitives.js';
 
 /** Why a capture gives no number. */
@@ -139,3 +140,50 @@ export const CalibrationRun = z.strictObject({
   }),
 });
 export type CalibrationRun = z.infer<typeof CalibrationRun>;
+
+/**
+ * The trims that a rig has measured itself, and what a full-scale sine is at each insert. They are in force while the calibration file that they
+ * were derived from is configured.
+ */
+export const CalibrationSet = z.strictObject({
+  version: CalibrationVersion,
+  base: CalibrationVersion.nullable().meta({
+    description:
+      "version of the configuration's calibration file that this was derived from; null where there was none",
+  }),
+  run: Uuid.meta({ description: 'that measured it' }),
+  at: Seconds,
+  inserts: z.record(LocalName, InsertTrims.extend({ fullScaleDbu: FullScaleDbu })),
+});
+export type CalibrationSet = z.infer<typeof CalibrationSet>;
+
+/** What a technician's terminal hears of a run while it goes on; one JSON object a line. */
+export const CalibrationNews = z.discriminatedUnion('news', [
+  z.strictObject({ news: z.literal('step'), label: z.string(), fraction: z.number().min(0).max(1) }),
+  z.strictObject({
+    news: z.literal('live'),
+    levels: z.array(
+      z.strictObject({
+        rmsDbfs: z.number().nullable().meta({ description: 'null for digital silence' }),
+        peakDbfs: z.number().nullable(),
+      }),
+    ),
+    spectrum: z
+      .strictObject({
+        channel: z.int().min(1),
+        hz: z.array(z.number()).meta({ description: 'upper edges of the bands; the first one begins at 20 Hz' }),
+        dbfs: z.array(z.number().nullable()).meta({ description: 'the highest line in the band' }),
+      })
+      .nullable(),
+  }),
+  z.strictObject({
+    news: z.literal('question'),
+    question: z.int().min(1),
+    text: z.string(),
+    unit: z.enum(['V', 'dBu']),
+    channel: z.int().min(1),
+  }),
+  z.strictObject({ news: z.literal('answered'), question: z.int().min(1), value: z.number() }),
+  z.strictObject({ news: z.literal('over'), document: CalibrationRun }),
+]);
+export type CalibrationNews = z.infer<typeof CalibrationNews>;

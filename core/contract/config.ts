@@ -140,6 +140,9 @@ export const InsertConfig = z.strictObject({
     .max(600)
     .default(0)
     .meta({ description: 'how long the unit remembers; flushed between tenants' }),
+  ceilingDbfs: z.number().min(-60).max(0).default(-1).meta({
+    description: 'no stimulus of a measurement is played into it with a higher peak; dB re full scale',
+  }),
   path: VirtualPath.optional(),
   via: z.record(LocalName, z.array(Crosspoint).min(1)).optional().meta({
     description: 'the patchbays between the channels and the unit, and the crosspoints that connect it there',
@@ -267,7 +270,35 @@ export const RigConfig = z.strictObject({
   interface: InterfaceConfig,
   inserts: z.record(LocalName, InsertConfig),
   processors: z.record(LocalName, ProcessorConfig),
-  calibration: FilePath.optional().meta({ description: 'trims of the inserts, as they were measured' }),
+  calibration: FilePath.optional().meta({
+    description:
+      'trims of the inserts, as they were measured; what the rig measures itself from then on is derived from it',
+  }),
+  alignment: z
+    .strictObject({ fullScaleDbu: z.number().min(0).max(30) })
+    .optional()
+    .meta({
+      description:
+        'what a full-scale sine shall be at every insert, dBu: `outboard calibrate level` derives trims for it. Without it, levels are measured and nothing is trimmed',
+    }),
+  selfTest: z
+    .strictObject({
+      idleSeconds: z
+        .number()
+        .min(10)
+        .max(30 * 86_400)
+        .default(3600),
+      everySeconds: z
+        .number()
+        .min(60)
+        .max(365 * 86_400)
+        .default(86_400),
+    })
+    .optional()
+    .meta({
+      description:
+        'a short check of each insert by the rig itself: after so long without a job, and not more often than that',
+    }),
   isolation: Isolation.prefault({}),
   limits: Limits.prefault({}),
 });
@@ -296,15 +327,21 @@ export type StoreConfig = z.infer<typeof StoreConfig>;
 export const CourierConfig = z.strictObject({ rig: RigId, socket: FilePath, broker: BrokerConfig, store: StoreConfig });
 export type CourierConfig = z.infer<typeof CourierConfig>;
 
-const TrimDb = z.array(z.number().min(-24).max(24)).min(1).max(8);
+/** A trim that would have to be more is a wrong cable or a wrong reading. */
+export const MAX_TRIM_DB = 24;
+const TrimDb = z.array(z.number().min(-MAX_TRIM_DB).max(MAX_TRIM_DB)).min(1).max(8);
+export const InsertTrims = z.strictObject({ sendTrimDb: TrimDb, returnTrimDb: TrimDb });
+export type InsertTrims = z.infer<typeof InsertTrims>;
+
+export const CalibrationVersion = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
 
 /**
  * What calibration found of the inserts, in force for every take while the file is configured. Per channel of the insert, in order; digital gain,
  * before the converter and behind it, that brings every insert to the same level.
  */
 export const CalibrationFile = z.strictObject({
-  version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
-  inserts: z.record(LocalName, z.strictObject({ sendTrimDb: TrimDb, returnTrimDb: TrimDb })),
+  version: CalibrationVersion,
+  inserts: z.record(LocalName, InsertTrims),
 });
 export type CalibrationFile = z.infer<typeof CalibrationFile>;
 

@@ -1,7 +1,8 @@
 /** What a dispatcher may say about its own jobs after the offer, and what a technician may ask for. */
 import { z } from 'zod';
+import { CALIBRATION_KINDS } from './calibration.js';
 import { requestClaims } from './envelope.js';
-import { Digest, LocalName, Settings, Uuid } from './primitives.js';
+import { Digest, LocalName, RateHz, Settings, Uuid } from './primitives.js';
 
 export const CancelPayload = z.strictObject({ ...requestClaims, cancel: z.strictObject({ job: Uuid }) });
 export type CancelPayload = z.infer<typeof CancelPayload>;
@@ -26,11 +27,30 @@ export type AckPayload = z.infer<typeof AckPayload>;
 export const SessionAction = z.enum([
   'maintenance.enter',
   'maintenance.exit',
+  'maintenance.release',
   'processors.set',
   'processors.safe',
   'processors.identify',
+  'calibrate.start',
+  'calibrate.answer',
 ]);
 export type SessionAction = z.infer<typeof SessionAction>;
+
+/** Which measurements, on which insert. */
+export const CalibrationWish = z.strictObject({
+  kind: z.enum(CALIBRATION_KINDS),
+  insert: LocalName,
+  rate: RateHz.optional().meta({ description: 'one that the interface runs; the rate that runs now when absent' }),
+});
+export type CalibrationWish = z.infer<typeof CalibrationWish>;
+
+/** What a person read from a meter. */
+export const CalibrationReading = z.strictObject({
+  run: Uuid,
+  question: z.int().min(1).meta({ description: 'the number of the question, as it was asked' }),
+  value: z.number().meta({ description: 'in the unit of the question' }),
+});
+export type CalibrationReading = z.infer<typeof CalibrationReading>;
 
 /** One signed request of a technician; the nonce comes from `control.sock` and is good for one use on one connection. */
 export const SessionPayload = z.strictObject({
@@ -43,9 +63,13 @@ export const SessionPayload = z.strictObject({
       .int()
       .min(1)
       .max(12 * 3600)
-      .meta({ description: 'the session ends by itself after this long; means nothing for the actions on processors' }),
+      .meta({
+        description: 'the session ends by itself after this long; means nothing for any action but maintenance.enter',
+      }),
     processor: LocalName.optional().meta({ description: 'for the actions on processors' }),
     settings: Settings.optional().meta({ description: 'for processors.set' }),
+    calibration: CalibrationWish.optional().meta({ description: 'for calibrate.start' }),
+    reading: CalibrationReading.optional().meta({ description: 'for calibrate.answer' }),
   }),
 });
 export type SessionPayload = z.infer<typeof SessionPayload>;

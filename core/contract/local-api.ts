@@ -3,6 +3,7 @@
  * HTTP and JSON, so that `curl --unix-socket` works. Tokens travel as `application/jose`, blobs as `application/octet-stream`.
  */
 import { z } from 'zod';
+import { CalibrationNews } from './calibration.js';
 import { JOSE, JOSE_JSON } from './envelope.js';
 import { RecalledSetting } from './event.js';
 import { HealthCheck, HealthPayload, Mode, StatePayload } from './health.js';
@@ -118,6 +119,7 @@ export const SessionAnswer = z.strictObject({
   until: Seconds.nullable(),
   settings: z.array(RecalledSetting).optional().meta({ description: 'after processors.set' }),
   identity: Identity.optional().meta({ description: 'after processors.identify' }),
+  run: Uuid.optional().meta({ description: 'after calibrate.start' }),
 });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
 
@@ -199,7 +201,10 @@ export interface Route {
   summary: string;
   query?: z.ZodType;
   body?: { type: typeof JOSE | typeof JOSE_JSON | 'application/json' | 'application/octet-stream'; schema?: z.ZodType };
-  answer?: { type: 'application/json' | 'application/octet-stream' | 'none'; schema?: z.ZodType };
+  answer?: {
+    type: 'application/json' | 'application/x-ndjson' | 'application/octet-stream' | 'none';
+    schema?: z.ZodType;
+  };
 }
 
 const json = (schema: z.ZodType) => ({ type: 'application/json' as const, schema });
@@ -361,6 +366,14 @@ export const ROUTES: readonly Route[] = [
     path: '/session/nonce',
     summary: 'A nonce for one signed request on this connection.',
     answer: json(NonceAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/calibration/progress/:run',
+    summary:
+      'What happens in a run of calibration, one JSON object a line, until its document has come. The run ends when the connection closes on which it was asked for.',
+    answer: { type: 'application/x-ndjson', schema: CalibrationNews },
   },
   {
     socket: 'control',

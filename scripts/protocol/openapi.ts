@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { MAX_WAIT_SECONDS, ROUTES, type Route, TOPIC_ROOT } from '../../core/contract/index.js';
-import { LocalName } from '../../core/contract/primitives.js';
+import { LocalName, Uuid } from '../../core/contract/primitives.js';
 import { contractSchemas, definitions, type JsonSchema, reachable } from './schemas.js';
 
 const PREFIX = '#/components/schemas/';
@@ -96,8 +96,9 @@ function operationId(route: Route): string {
 function pathParameters(route: Route): JsonSchema[] {
   return [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => {
     if (name === 'digest') return { name, in: 'path', required: true, schema: { $ref: `${PREFIX}Digest` } };
-    if (name !== 'name') throw new Error(`path parameter ${name} is not described`);
-    const { $schema: _, ...schema } = z.toJSONSchema(LocalName);
+    const described = { name: LocalName, run: Uuid }[name!];
+    if (!described) throw new Error(`path parameter ${name} is not described`);
+    const { $schema: _, ...schema } = z.toJSONSchema(described);
     return { name, in: 'path', required: true, schema };
   });
 }
@@ -134,6 +135,13 @@ function success(route: Route, refer: Refer): JsonSchema {
   if (answer?.type === 'application/json' && answer.schema !== undefined)
     return {
       200: { description: 'The answer.', content: { 'application/json': { schema: refer(answer.schema) } } },
+    };
+  if (answer?.type === 'application/x-ndjson' && answer.schema !== undefined)
+    return {
+      200: {
+        description: 'One object a line, for as long as there is news.',
+        content: { 'application/x-ndjson': { schema: refer(answer.schema) } },
+      },
     };
   if (answer?.type === 'application/octet-stream') {
     const content = { 'application/octet-stream': {} };

@@ -70,6 +70,7 @@ export function insertsOf(
       returns: own,
       latencyFrames: 0,
       memorySeconds: 0,
+      ceilingDbfs: 0,
       path: {
         gainDb: 0,
         delayFrames: 0,

@@ -36,6 +36,7 @@ export function makeRig(o: RigOptions = {}): TestRig {
       returns: channels,
       latencyFrames: whole.delayFrames,
       memorySeconds: 0,
+      ceilingDbfs: 0,
       path: whole,
     };
   }
