@@ -85,20 +85,22 @@ export function band({ power, binHz }: PowerSpectrum, lowHz: number, highHz: num
  * @param weights squared magnitude for each bin, or null
  */
 export function residualIn(
-  spectrum: PowerSpectrum,
+  { power }: PowerSpectrum,
   { from, to }: Lobe,
   removed: readonly Lobe[],
   weights: Float64Array | null = null,
 ): number {
-  const { power } = spectrum;
-  const gone = (k: number): Lobe | undefined => removed.find((lobe) => k >= lobe.from && k <= lobe.to);
+  const gone = merged(removed);
   let sum = 0;
-  for (let k = from; k <= to; k++) {
-    const lobe = gone(k);
-    const level = lobe ? besides(power, lobe, removed) : power[k]!;
-    sum += level * (weights ? weights[k]! : 1);
+  let next = from;
+  for (const lobe of gone) {
+    if (lobe.to < from || lobe.from > to) continue;
+    sum += weighted(power, next, lobe.from - 1, weights);
+    next = Math.min(to, lobe.to) + 1;
+    const beside = besides(power, lobe, gone);
+    for (let k = Math.max(from, lobe.from); k < next; k++) sum += beside * (weights ? weights[k]! : 1);
   }
-  return sum;
+  return sum + weighted(power, next, to, weights);
 }
 
 /** What noise beside a lobe has in as many bins as the lobe. */
@@ -106,19 +108,42 @@ export function noiseUnder({ power }: PowerSpectrum, lobe: Lobe, removed: readon
   return besides(power, lobe, removed) * (lobe.to - lobe.from + 1);
 }
 
+function weighted(power: Float64Array, from: number, to: number, weights: Float64Array | null): number {
+  let sum = 0;
+  if (weights === null) for (let k = from; k <= to; k++) sum += power[k]!;
+  else for (let k = from; k <= to; k++) sum += power[k]! * weights[k]!;
+  return sum;
+}
+
+/** In order, and lobes that touch as one. */
+export function merged(lobes: readonly Lobe[]): Lobe[] {
+  const all: Lobe[] = [];
+  for (const { from, to } of [...lobes].sort((a, b) => a.from - b.from)) {
+    const last = all.at(-1);
+    if (last && from <= last.to + 1) all[all.length - 1] = { from: last.from, to: Math.max(last.to, to) };
+    else all.push({ from, to });
+  }
+  return all;
+}
+
 const BESIDE_BINS = 8;
 
+/** Mean of the nearest bins on either side that belong to no lobe. */
 function besides(power: Float64Array, lobe: Lobe, removed: readonly Lobe[]): number {
   let sum = 0;
   let count = 0;
-  const add = (k: number): void => {
-    if (k < 1 || k >= power.length || removed.some(({ from, to }) => k >= from && k <= to)) return;
-    sum += power[k]!;
-    count++;
-  };
-  for (let d = 1; d <= BESIDE_BINS; d++) {
-    add(lobe.from - d);
-    add(lobe.to + d);
+  for (const step of [-1, 1]) {
+    let left = BESIDE_BINS;
+    for (let k = step < 0 ? lobe.from - 1 : lobe.to + 1; k >= 1 && k < power.length && left > 0; k += step) {
+      const hit = removed.find(({ from, to }) => k >= from && k <= to);
+      if (hit) {
+        k = step < 0 ? hit.from : hit.to;
+        continue;
+      }
+      sum += power[k]!;
+      count++;
+      left--;
+    }
   }
   return count > 0 ? sum / count : 0;
 }

@@ -34,7 +34,15 @@ export function ccirRms(hz: number): number {
   return bs468(hz) * CCIR_RMS_OFFSET;
 }
 
-/** Squared magnitudes for the bins of a spectrum. */
+const kept = new Map<(hz: number) => number, Float64Array & { binHz?: number }>();
+
+/** Squared magnitudes for the bins of a spectrum. The last ones of each curve are kept: making them takes longer than using them. */
 export function weightsFor(curve: (hz: number) => number, bins: number, binHz: number): Float64Array {
-  return Float64Array.from({ length: bins }, (_, k) => curve(k * binHz) ** 2);
+  const before = kept.get(curve);
+  if (before?.length === bins && before.binHz === binHz) return before;
+  const weights = new Float64Array(bins) as Float64Array & { binHz?: number };
+  for (let k = 0; k < bins; k++) weights[k] = curve(k * binHz) ** 2;
+  weights.binHz = binHz;
+  kept.set(curve, weights);
+  return weights;
 }

@@ -66,3 +66,20 @@ export function makeWindow(shape: WindowShape, size: number): Window {
   }
   return { shape, samples, coherentGain: sum / size, energy, enbwBins: (size * energy) / (sum * sum) };
 }
+
+/** A window, and with it the transform, of more samples says nothing that these do not. */
+const LONGEST = 2 ** 20;
+const MOST_KEPT = 8;
+const kept = new Map<number, Window>();
+
+/** Blackman-Harris 7 for the largest power of two that fits into `length`. Windows are kept: making one takes longer than using it. */
+export function windowFor(length: number): Window {
+  const size = Math.min(LONGEST, 2 ** Math.floor(Math.log2(length)));
+  let window = kept.get(size);
+  if (!window) {
+    window = makeWindow(WINDOWS.blackmanHarris7, size);
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value!);
+    kept.set(size, window);
+  }
+  return window;
+}

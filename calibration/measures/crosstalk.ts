@@ -2,33 +2,65 @@
  * Crosstalk (AES17-2015 6.5.2, separation): the level on a channel that is not driven over the level on the one that is. Selective: at the
  * frequency of the tone alone; broadband: everything in the audio band, the channel's own noise included.
  */
+import type { Measurement } from '../../core/contract/calibration.js';
 import { band, lobeAt, noiseUnder, powerIn, residualIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
-import { AUDIO_BAND, capturedBadly, type Refusal } from './measurement.js';
-import { analyzeTone, isRefusal, windowFor } from './tone.js';
+import { windowFor } from '../dsp/windows.js';
+import { capturedBadly } from './capture.js';
+import { AUDIO_BAND, type MeasurementName } from './definitions.js';
+import { isRefusal, type MeasureOptions, measured, powerDb, type Refusal, refused } from './measurement.js';
+import { analyzeTone, LOBE_SPREAD, type ToneOptions } from './tone.js';
 
 export interface CrosstalkAnalysis {
   hz: number;
   /** Power ratios, undriven over driven. */
   selective: number;
   broadband: number;
+  samples: number;
 }
 
-/** Two captures of the same frames. */
+const NAMES = ['crosstalk_selective_db', 'crosstalk_broadband_db'] as const satisfies readonly MeasurementName[];
+
+/**
+ * Two captures of the same frames, linear, full scale 1.
+ * @param rate Hz
+ * @param o.channel of the one that is not driven
+ * @param o.drivenChannel told in the conditions
+ */
+export function crosstalkMeasurements(
+  driven: Float64Array,
+  undriven: Float64Array,
+  rate: number,
+  o: MeasureOptions & ToneOptions & { drivenChannel?: number } = {},
+): Measurement[] {
+  const found = analyzeCrosstalk(driven, undriven, rate, o);
+  const from: Record<string, number> = o.drivenChannel === undefined ? {} : { drivenChannel: o.drivenChannel };
+  if (isRefusal(found))
+    return refused(NAMES, found, { ...o, samples: driven.length, conditions: { ...o.conditions, ...from } });
+  return measured(
+    { crosstalk_selective_db: powerDb(found.selective), crosstalk_broadband_db: powerDb(found.broadband) },
+    { ...o, samples: found.samples, conditions: { ...o.conditions, ...from, hz: found.hz } },
+  );
+}
+
+/** As `crosstalkMeasurements`, as ratios of powers. What does not stand out of the noise is given as the noise's uncertainty: it is at most that. */
 export function analyzeCrosstalk(
   driven: Float64Array,
   undriven: Float64Array,
   rate: number,
+  o: ToneOptions = {},
 ): CrosstalkAnalysis | Refusal {
-  const tone = analyzeTone(driven, rate);
-  if (isRefusal(tone)) return tone;
   const length = Math.min(driven.length, undriven.length);
+  const tone = analyzeTone(driven.subarray(0, length), rate, o);
+  if (isRefusal(tone)) return tone;
   const other = undriven.subarray(0, length);
   const bad = capturedBadly(other, { silenceIsFine: true });
   if (bad) return bad;
   const window = windowFor(length);
   const spectrum = new SpectrumAnalyzer(window, rate).analyze(other);
   const lobe = lobeAt(spectrum, tone.hz);
-  const heard = Math.max(0, powerIn(spectrum, lobe) - noiseUnder(spectrum, lobe, [lobe]));
-  const all = residualIn(spectrum, band(spectrum, ...AUDIO_BAND), [lobeAt(spectrum, 0)]);
-  return { hz: tone.hz, selective: heard / tone.power, broadband: all / tone.total };
+  const dcLobe = lobeAt(spectrum, 0);
+  const under = noiseUnder(spectrum, lobe, [dcLobe, lobe]);
+  const heard = Math.max(under * LOBE_SPREAD, powerIn(spectrum, lobe) - under);
+  const all = residualIn(spectrum, band(spectrum, ...AUDIO_BAND), [dcLobe]);
+  return { hz: tone.hz, selective: heard / tone.power, broadband: all / tone.total, samples: window.samples.length };
 }

@@ -3,9 +3,13 @@
  * SMPTE RP120 (60 Hz and 7 kHz, 4:1) and IEC 60268-3 modulation distortion; difference-frequency distortion (DFD, CCIF) of IEC 60268-3
  * 14.12.8 and the form that refers to the upper tone alone.
  */
+import type { Measurement } from '../../core/contract/calibration.js';
+import { ratioToDb } from '../../core/units.js';
 import { lobeAt, type PowerSpectrum, powerIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
-import { capturedBadly, type Refusal } from './measurement.js';
-import { windowFor } from './tone.js';
+import { windowFor } from '../dsp/windows.js';
+import { capturedBadly } from './capture.js';
+import type { MeasurementName } from './definitions.js';
+import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from './measurement.js';
 
 export interface SmpteAnalysis {
   /** RMS amplitudes, linear. */
@@ -18,6 +22,7 @@ export interface SmpteAnalysis {
   imd: number;
   /** Root of the sum of the squares of the four sidebands, over the upper tone: 3.01 dB less where the sidebands are equal. */
   rss: number;
+  samples: number;
 }
 
 export interface DifferenceAnalysis {
@@ -29,17 +34,93 @@ export interface DifferenceAnalysis {
   d3: number;
   /** Over the upper tone alone. */
   d2OfUpper: number;
+  d3OfUpper: number;
+  samples: number;
 }
 
 /** A tone must carry this much of the whole, or there is none. */
 const LEAST_SHARE = 0.01;
+const LEAST_SAMPLES = 128;
 
-/** @param o.lowHz, o.highHz of the stimulus: 60 and 7000 when absent; DIN is 250 and 8000 */
-export function analyzeSmpte(
+export interface SmpteOptions {
+  /** Of the stimulus: 60 and 7000 when absent; DIN is 250 and 8000. */
+  lowHz?: number;
+  highHz?: number;
+}
+
+export interface DifferenceOptions {
+  /** Of the stimulus: 19 and 20 kHz when absent. */
+  lowerHz?: number;
+  upperHz?: number;
+}
+
+const SMPTE_NAMES = [
+  'imd_smpte_db',
+  'imd_smpte_percent',
+  'imd_rss_sidebands_db',
+  'iec_mod_d2_db',
+  'iec_mod_d3_db',
+] as const satisfies readonly MeasurementName[];
+
+const DIFFERENCE_NAMES = [
+  'dfd_d2_db',
+  'dfd_d3_db',
+  'dfd_d2_re_f2_db',
+  'dfd_d3_re_f2_db',
+] as const satisfies readonly MeasurementName[];
+
+/** @param samples one channel, linear, full scale 1; @param rate Hz */
+export function smpteMeasurements(
   samples: Float64Array,
   rate: number,
-  o: { lowHz?: number; highHz?: number } = {},
-): SmpteAnalysis | Refusal {
+  o: MeasureOptions & SmpteOptions = {},
+): Measurement[] {
+  const { lowHz = 60, highHz = 7000 } = o;
+  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, lowHz, highHz } };
+  const found = analyzeSmpte(samples, rate, o);
+  if (isRefusal(found)) return refused(SMPTE_NAMES, found, basis);
+  return measured(
+    {
+      imd_smpte_db: ratioToDb(found.imd),
+      imd_smpte_percent: 100 * found.imd,
+      imd_rss_sidebands_db: ratioToDb(found.rss),
+      iec_mod_d2_db: ratioToDb(found.m2),
+      iec_mod_d3_db: ratioToDb(found.m3),
+    },
+    { ...basis, samples: found.samples },
+  );
+}
+
+/** @param samples one channel, linear, full scale 1; @param rate Hz */
+export function dfdMeasurements(
+  samples: Float64Array,
+  rate: number,
+  o: MeasureOptions & DifferenceOptions = {},
+): Measurement[] {
+  const { lowerHz = 19_000, upperHz = 20_000 } = o;
+  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, lowerHz, upperHz } };
+  const found = analyzeDifference(samples, rate, o);
+  if (isRefusal(found)) return refused(DIFFERENCE_NAMES, found, basis);
+  return measured(
+    {
+      dfd_d2_db: ratioToDb(found.d2),
+      dfd_d3_db: ratioToDb(found.d3),
+      dfd_d2_re_f2_db: ratioToDb(found.d2OfUpper),
+      dfd_d3_re_f2_db: ratioToDb(found.d3OfUpper),
+    },
+    { ...basis, samples: found.samples },
+  );
+}
+
+/** Total difference-frequency distortion of 8 and 11.95 kHz. @param samples one channel, linear, full scale 1; @param rate Hz */
+export function tdfdMeasurements(samples: Float64Array, rate: number, o: MeasureOptions = {}): Measurement[] {
+  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, lowerHz: 8000, upperHz: 11_950 } };
+  const found = analyzeTotalDifference(samples, rate);
+  if (isRefusal(found)) return refused(['tdfd_db'], found, basis);
+  return measured({ tdfd_db: ratioToDb(found.tdfd) }, basis);
+}
+
+export function analyzeSmpte(samples: Float64Array, rate: number, o: SmpteOptions = {}): SmpteAnalysis | Refusal {
   const { lowHz = 60, highHz = 7000 } = o;
   const spectrum = spectrumOf(samples, rate, lowHz);
   if ('reason' in spectrum) return spectrum;
@@ -51,14 +132,14 @@ export function analyzeSmpte(
   const [b2, b1, a1, a2] = sides as [number, number, number, number];
   const m2 = (a1 + b1) / high;
   const m3 = (a2 + b2) / high;
-  return { low, high, m2, m3, imd: Math.hypot(m2, m3), rss: Math.hypot(...sides) / high };
+  const rss = Math.hypot(...sides) / high;
+  return { low, high, m2, m3, imd: Math.hypot(m2, m3), rss, samples: spectrum.window.samples.length };
 }
 
-/** @param o.lowerHz, o.upperHz of the stimulus: 19 and 20 kHz when absent */
 export function analyzeDifference(
   samples: Float64Array,
   rate: number,
-  o: { lowerHz?: number; upperHz?: number } = {},
+  o: DifferenceOptions = {},
 ): DifferenceAnalysis | Refusal {
   const { lowerHz = 19_000, upperHz = 20_000 } = o;
   const spectrum = spectrumOf(samples, rate, upperHz - lowerHz);
@@ -69,7 +150,16 @@ export function analyzeDifference(
   if (missing) return missing;
   const second = at(upperHz - lowerHz);
   const third = at(2 * lowerHz - upperHz) + at(2 * upperHz - lowerHz);
-  return { lower, upper, d2: second / (lower + upper), d3: third / (lower + upper), d2OfUpper: second / upper };
+  const both = lower + upper;
+  return {
+    lower,
+    upper,
+    d2: second / both,
+    d3: third / both,
+    d2OfUpper: second / upper,
+    d3OfUpper: third / upper,
+    samples: spectrum.window.samples.length,
+  };
 }
 
 /** IEC 60268-3 14.12.10, total difference-frequency distortion: 8 and 11.95 kHz, products at 3.95 and 4.05 kHz, over both tones. */
@@ -85,9 +175,9 @@ export function analyzeTotalDifference(samples: Float64Array, rate: number): { t
 
 /** Long enough for lobes that are `apartHz` from each other. */
 function spectrumOf(samples: Float64Array, rate: number, apartHz: number): PowerSpectrum | Refusal {
-  if (samples.length < 4096) return { reason: 'too-short', message: `${samples.length} samples` };
+  if (samples.length < LEAST_SAMPLES) return { reason: 'too-short', message: `${samples.length} samples` };
   const bad = capturedBadly(samples);
-  if (bad) return bad;
+  if (bad) return bad.reason === 'silent' ? { reason: 'no-tone', message: bad.message } : bad;
   const window = windowFor(samples.length);
   const bins = (apartHz * window.samples.length) / rate;
   const least = 2 * (window.shape.halfWidth + 1) + 1;

@@ -1,56 +1,76 @@
-/** What every measurement shares: its audio band, and what makes a capture useless whatever is to be measured. */
+/** Numbers become measurements here: each gets its definition and conditions; where a capture is no good, each gets the reason instead. */
 import type { Measurement, Refusal, RefusalReason } from '../../core/contract/calibration.js';
+import { DEFINITIONS, type MeasurementName } from './definitions.js';
 
 export type { Measurement, Refusal, RefusalReason };
 
-/** The audio band of AES17-2015 5.2.5. */
-export const AUDIO_BAND = [20, 20_000] as const;
-
-/** A float32 sample of full scale, or the highest of 24 bits. */
-const CLIP = 1 - 2 ** -23;
-/** A converter at its end gives the same value again. */
-const CLIPPED_RUN = 2;
-/** In a signal: so many samples that are all exactly 0 are a hole, not a zero crossing. */
-const GAP_RUN = 8;
-
-/**
- * What makes a capture useless whatever is to be measured.
- * @param o.silenceIsFine for idle noise: digital silence is a result there
- */
-export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolean } = {}): Refusal | null {
-  let energy = 0;
-  let atEnd = 0;
-  let zeros = 0;
-  let hasBegun = false;
-  let longestZeros = 0;
-  let clippedAt = -1;
-  let gapAt = -1;
-  for (let n = 0; n < samples.length; n++) {
-    const x = samples[n]!;
-    if (!Number.isFinite(x)) return { reason: 'not-finite', message: `sample ${n} is no number` };
-    energy += x * x;
-    atEnd = Math.abs(x) >= CLIP ? atEnd + 1 : 0;
-    if (atEnd === CLIPPED_RUN && clippedAt < 0) clippedAt = n - 1;
-    if (x === 0) {
-      zeros++;
-      continue;
-    }
-    // Before the first sound and after the last there may be silence.
-    if (hasBegun && zeros > longestZeros) {
-      longestZeros = zeros;
-      gapAt = n - zeros;
-    }
-    hasBegun = true;
-    zeros = 0;
-  }
-  if (clippedAt >= 0) return { reason: 'clipped', message: `full scale from sample ${clippedAt} on` };
-  if (energy === 0) return o.silenceIsFine ? null : { reason: 'silent', message: 'every sample is 0' };
-  if (longestZeros >= GAP_RUN && !o.silenceIsFine && isLoud(energy / samples.length))
-    return { reason: 'gap', message: `${longestZeros} samples from sample ${gapAt} on are exactly 0` };
-  return null;
+export interface MeasureOptions {
+  /** Of the insert or of the file, from 1. */
+  channel?: number;
+  /** dBu that a full-scale sine is: with it, levels are told in volts too. */
+  fullScaleDbu?: number | null;
+  /** Told with every measurement. */
+  conditions?: Measurement['conditions'];
 }
 
-/** Quieter than -80 dBFS a word of 16 or 24 bits is 0 often enough. */
-function isLoud(meanSquare: number): boolean {
-  return meanSquare > 0.5e-8;
+/** What all measurements of one capture share. */
+export interface Basis extends MeasureOptions {
+  samples: number;
+}
+
+/** `null` for the level of digital silence. */
+export type Values = Partial<Record<MeasurementName, number | null>>;
+
+/** One measurement a name; what is undefined does not exist for this capture and is left out. */
+export function measured(values: Values, basis: Basis): Measurement[] {
+  return (Object.keys(values) as MeasurementName[])
+    .filter((name) => values[name] !== undefined)
+    .map((name) => ({ ...frame(name, basis), value: finite(values[name]!), valid: true }));
+}
+
+/** Every name with the same reason and no number. */
+export function refused(names: readonly MeasurementName[], refusal: Refusal, basis: Basis): Measurement[] {
+  return names.map((name) => ({ ...frame(name, basis), value: null, valid: false, refusal }));
+}
+
+export function isRefusal(result: object): result is Refusal {
+  return 'reason' in result;
+}
+
+function frame(name: MeasurementName, basis: Basis) {
+  return {
+    name,
+    ...(basis.channel !== undefined && { channel: basis.channel }),
+    ...DEFINITIONS[name],
+    samples: basis.samples,
+    conditions: basis.conditions ?? {},
+  };
+}
+
+/** The level of nothing is no number. */
+function finite(value: number | null): number | null {
+  return value === Number.NEGATIVE_INFINITY ? null : value;
+}
+
+/** Decibels of a ratio of powers. */
+export function powerDb(ratio: number): number {
+  return 10 * Math.log10(ratio);
+}
+
+/** dBFS of a mean square (AES17-2015 3.12: a sine of full scale is 0 dBFS). */
+export function meanSquareDbfs(meanSquare: number): number {
+  return powerDb(2 * meanSquare);
+}
+
+/** 0 dBu: the voltage of 1 mW into 600 ohm. */
+export function dbuToVolts(levelDbu: number): number {
+  return Math.sqrt(0.6) * 10 ** (levelDbu / 20);
+}
+
+/** A level in each of the units that are known. */
+export function levels(levelDbfs: number, fullScaleDbu: number | null | undefined): Values {
+  if (fullScaleDbu === null || fullScaleDbu === undefined) return { level_dbfs: levelDbfs };
+  const levelDbu = levelDbfs + fullScaleDbu;
+  const volts = dbuToVolts(levelDbu);
+  return { level_dbfs: levelDbfs, level_dbu: levelDbu, level_dbv: 20 * Math.log10(volts), level_vrms: volts };
 }

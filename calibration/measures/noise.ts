@@ -2,12 +2,24 @@
  * What a path gives without a signal, or beside one: noise in the forms of AES17-2015 6.4.2 (idle, CCIR-RMS), IEC 61672-1 (A), ITU-R BS.468-4
  * (quasi-peak) and as a density, which depends on no band, window or length. A tone, if there is one, is taken out first.
  */
+import type { Measurement } from '../../core/contract/calibration.js';
 import { Fft } from '../dsp/fft.js';
 import { quasiPeak } from '../dsp/quasi-peak.js';
-import { band, type Lobe, lobeAt, residualIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
+import { band, type Lobe, lobeAt, type PowerSpectrum, residualIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
 import { aWeighting, bs468, ccirRms, weightsFor } from '../dsp/weightings.js';
-import { AUDIO_BAND, capturedBadly, type Refusal } from './measurement.js';
-import { analyzeTone, isRefusal, windowFor } from './tone.js';
+import { windowFor } from '../dsp/windows.js';
+import { capturedBadly } from './capture.js';
+import { AUDIO_BAND, type MeasurementName } from './definitions.js';
+import {
+  dbuToVolts,
+  isRefusal,
+  type MeasureOptions,
+  meanSquareDbfs,
+  measured,
+  type Refusal,
+  refused,
+} from './measurement.js';
+import { analyzeTone } from './tone.js';
 
 /** Mean squares, linear, full scale 1. */
 export interface NoiseAnalysis {
@@ -22,19 +34,96 @@ export interface NoiseAnalysis {
   perHz: number;
   /** Everything but 0 Hz, over the whole spectrum. */
   full: number;
+  dc: number;
+  peak: number;
   /** The tone that was taken out, Hz. */
   toneHz: number | null;
   samples: number;
+  spectrum: PowerSpectrum;
 }
 
-const LEAST_SAMPLES = 4096;
+export interface NoiseOptions {
+  /** Digital silence is a result: what is digital may be idle without any noise. Otherwise it says that nothing was captured. */
+  silenceIsFine?: boolean;
+}
+
+const LEAST_SAMPLES = 1024;
 /** A line that carries more than this share of everything is a tone and no noise. */
 const TONE_SHARE = 0.5;
 
-export function analyzeNoise(samples: Float64Array, rate: number): NoiseAnalysis | Refusal {
+const NAMES = [
+  'noise_full_dbfs',
+  'noise_20_20k_dbfs',
+  'noise_20_fs2_dbfs',
+  'noise_a_dbfs',
+  'noise_ccirrms_dbfs',
+  'noise_quasipeak_dbfs',
+  'noise_density_dbfs_rthz',
+  'peak_dbfs',
+  'dc',
+] as const satisfies readonly MeasurementName[];
+
+/**
+ * @param samples one channel, linear, full scale 1
+ * @param rate Hz
+ * @returns every measurement (no number for the level of digital silence), each refused where the capture is clipped, silent or too short
+ */
+export function noiseMeasurements(
+  samples: Float64Array,
+  rate: number,
+  o: MeasureOptions & NoiseOptions = {},
+): Measurement[] {
+  const noise = analyzeNoise(samples, rate, o);
+  if (isRefusal(noise)) return refused(NAMES, noise, { ...o, samples: samples.length });
+  const { toneHz, spectrum } = noise;
+  const conditions = {
+    ...o.conditions,
+    window: spectrum.window.shape.name,
+    ...(toneHz !== null && { removedHz: toneHz }),
+  };
+  const quasiPeakPower = noise.quasiPeak ** 2;
+  const basis = { ...o, samples: noise.samples, conditions };
+  const dbfs = measured(
+    {
+      noise_full_dbfs: meanSquareDbfs(noise.full),
+      noise_20_20k_dbfs: meanSquareDbfs(noise.flat),
+      noise_20_fs2_dbfs: meanSquareDbfs(noise.toHalfRate),
+      noise_a_dbfs: meanSquareDbfs(noise.a),
+      noise_ccirrms_dbfs: meanSquareDbfs(noise.ccirRms),
+      noise_quasipeak_dbfs: meanSquareDbfs(quasiPeakPower),
+      noise_density_dbfs_rthz: meanSquareDbfs(noise.perHz),
+      peak_dbfs: 20 * Math.log10(noise.peak),
+      dc: noise.dc,
+    },
+    basis,
+  );
+  const full = o.fullScaleDbu;
+  if (full === undefined || full === null) return dbfs;
+  const volts = measured(
+    {
+      noise_20_20k_dbu: meanSquareDbfs(noise.flat) + full,
+      noise_a_dbu: meanSquareDbfs(noise.a) + full,
+      noise_ccirrms_dbu: meanSquareDbfs(noise.ccirRms) + full,
+      noise_quasipeak_dbu: meanSquareDbfs(quasiPeakPower) + full,
+      noise_density_nv_rthz: dbuToVolts(meanSquareDbfs(noise.perHz) + full) * 1e9,
+    },
+    basis,
+  );
+  return [...dbfs, ...volts];
+}
+
+/** As `noiseMeasurements`, linear. */
+export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOptions = {}): NoiseAnalysis | Refusal {
   if (samples.length < LEAST_SAMPLES) return { reason: 'too-short', message: `${samples.length} samples` };
   const bad = capturedBadly(samples, { silenceIsFine: true });
   if (bad) return bad;
+  let peak = 0;
+  let sum = 0;
+  for (let n = 0; n < samples.length; n++) {
+    sum += samples[n]!;
+    peak = Math.max(peak, Math.abs(samples[n]!));
+  }
+  if (peak === 0 && !o.silenceIsFine) return { reason: 'silent', message: 'every sample is 0' };
   const tone = analyzeTone(samples, rate);
   const found = !isRefusal(tone) && tone.power > TONE_SHARE * tone.total ? tone : null;
   const window = windowFor(samples.length);
@@ -42,7 +131,7 @@ export function analyzeNoise(samples: Float64Array, rate: number): NoiseAnalysis
   const { power, binHz } = spectrum;
   const audio = band(spectrum, ...AUDIO_BAND);
   const removed: Lobe[] = [lobeAt(spectrum, 0)];
-  for (let k = 1; found && k <= 10 && k * found.hz < rate / 2; k++) removed.push(lobeAt(spectrum, k * found.hz));
+  for (let k = 1; found && k * found.hz < rate / 2; k++) removed.push(lobeAt(spectrum, k * found.hz));
   const weighted = (curve: (hz: number) => number): number =>
     residualIn(spectrum, audio, removed, weightsFor(curve, power.length, binHz));
   const flat = residualIn(spectrum, audio, removed);
@@ -54,8 +143,11 @@ export function analyzeNoise(samples: Float64Array, rate: number): NoiseAnalysis
     quasiPeak: quasiPeak(weightedSamples(samples, rate, found?.hz ?? null), rate),
     perHz: flat / ((audio.to - audio.from + 1) * binHz),
     full: residualIn(spectrum, { from: 1, to: power.length - 1 }, removed),
+    dc: sum / samples.length,
+    peak,
     toneHz: found?.hz ?? null,
     samples: window.samples.length,
+    spectrum,
   };
 }
 

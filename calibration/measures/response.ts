@@ -2,14 +2,17 @@
  * The transfer of a path from what was played and what came back: H = Y X* / |X|^2, at any frequency that the stimulus carries. The bulk delay
  * is taken out of the phase and told on its own; polarity is the sign of the correlation's peak.
  */
+import type { Measurement } from '../../core/contract/calibration.js';
 import { measureDelay } from '../dsp/delay.js';
 import { RealFft } from '../dsp/real-fft.js';
-import { capturedBadly, type Refusal } from './measurement.js';
+import { capturedBadly } from './capture.js';
+import type { MeasurementName } from './definitions.js';
+import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from './measurement.js';
 
 export interface ResponsePoint {
   hz: number;
   gainDb: number;
-  /** Degrees from -180 to 180, of what is left when the delay and an inversion are taken out. */
+  /** Degrees from -180 to 180, of what is left when the delay is taken out. */
   phaseDeg: number;
 }
 
@@ -20,6 +23,64 @@ export interface ResponseAnalysis {
   /** At 1 kHz, dB. */
   loopGainDb: number;
   at(hz: number): ResponsePoint | null;
+}
+
+export interface ResponseOptions {
+  /** The longest latency that is looked for; 1 when absent. */
+  mostDelaySeconds?: number;
+}
+
+const NAMES = [
+  'latency_samples',
+  'latency_ms',
+  'polarity_inverted',
+  'loop_gain_db',
+  'fr_min_db',
+  'fr_max_db',
+] as const satisfies readonly MeasurementName[];
+
+/** Hz: thirds of an octave (IEC 61260-1, exact ones) over the audio band. */
+export const THIRD_OCTAVES: readonly number[] = Array.from({ length: 31 }, (_, i) => 10 ** ((i + 13) / 10));
+
+/**
+ * @param stimulus, captured linear, full scale 1, of the same rate; both begin at the same frame
+ * @param rate Hz
+ * @param o.at Hz: where gain and phase are told, thirds of an octave when absent; what the stimulus does not carry is left out
+ * @returns among others `fr_db` and `phase_deg` once for each frequency, which is in their conditions
+ */
+export function responseMeasurements(
+  stimulus: Float64Array,
+  captured: Float64Array,
+  rate: number,
+  o: MeasureOptions & ResponseOptions & { at?: readonly number[] } = {},
+): Measurement[] {
+  const found = analyzeResponse(stimulus, captured, rate, o);
+  const basis = { ...o, samples: captured.length };
+  if (isRefusal(found)) return refused(NAMES, found, basis);
+  const thirds = THIRD_OCTAVES.flatMap((hz) => found.at(hz) ?? []).map(({ gainDb }) => gainDb - found.loopGainDb);
+  const range = Number.isFinite(found.loopGainDb)
+    ? { loop_gain_db: found.loopGainDb, fr_min_db: Math.min(...thirds), fr_max_db: Math.max(...thirds) }
+    : {};
+  return [
+    ...measured(
+      {
+        latency_samples: found.latencySamples,
+        latency_ms: (1000 * found.latencySamples) / rate,
+        polarity_inverted: found.inverted ? 1 : 0,
+        ...range,
+      },
+      basis,
+    ),
+    ...(o.at ?? THIRD_OCTAVES).flatMap((hz) => {
+      const point = found.at(hz);
+      return point === null
+        ? []
+        : measured(
+            { fr_db: point.gainDb, phase_deg: point.phaseDeg },
+            { ...basis, conditions: { ...o.conditions, hz } },
+          );
+    }),
+  ];
 }
 
 /** A delay that is not found within a second is none of a loop. */
@@ -35,11 +96,12 @@ export function analyzeResponse(
   stimulus: Float64Array,
   captured: Float64Array,
   rate: number,
+  o: ResponseOptions = {},
 ): ResponseAnalysis | Refusal {
   if (stimulus.length < 4096) return { reason: 'too-short', message: `a stimulus of ${stimulus.length} samples` };
   const bad = capturedBadly(captured);
   if (bad) return bad;
-  const mostFrames = Math.min(Math.round(rate * MOST_DELAY_SECONDS), stimulus.length);
+  const mostFrames = Math.min(Math.round(rate * (o.mostDelaySeconds ?? MOST_DELAY_SECONDS)), stimulus.length);
   const long = new Float64Array(stimulus.length + mostFrames);
   long.set(captured.subarray(0, long.length));
   const delay = measureDelay(stimulus, long, mostFrames);
@@ -58,7 +120,7 @@ export function analyzeResponse(
     if (Math.sqrt(power) < least) return null;
     const r = (y.re[k]! * x.re[k]! + y.im[k]! * x.im[k]!) / power;
     const i = (y.im[k]! * x.re[k]! - y.re[k]! * x.im[k]!) / power;
-    const turns = Math.atan2(i, r) / (2 * Math.PI) + (k * latencySamples) / size + (delay.inverted ? 0.5 : 0);
+    const turns = Math.atan2(i, r) / (2 * Math.PI) + (k * latencySamples) / size;
     return {
       hz: (k * rate) / size,
       gainDb: 20 * Math.log10(Math.hypot(r, i)),

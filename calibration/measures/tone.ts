@@ -9,6 +9,7 @@ import {
   band,
   type Lobe,
   lobeAt,
+  merged,
   noiseUnder,
   type PowerSpectrum,
   powerIn,
@@ -16,119 +17,167 @@ import {
   SpectrumAnalyzer,
 } from '../dsp/spectrum.js';
 import { aWeighting, ccirRms, weightsFor } from '../dsp/weightings.js';
-import { makeWindow, WINDOWS, type Window } from '../dsp/windows.js';
-import { AUDIO_BAND, capturedBadly, type Refusal } from './measurement.js';
+import { windowFor } from '../dsp/windows.js';
+import { capturedBadly } from './capture.js';
+import { AUDIO_BAND } from './definitions.js';
+import { jumpAt } from './jumps.js';
+import { isRefusal, type Refusal } from './measurement.js';
 
 /** Powers are mean squares, linear, full scale 1; a full-scale sine has 0.5. */
 export interface ToneAnalysis {
   hz: number;
   /** Of the fundamental. */
   power: number;
-  /** Of harmonics 2 to 10 at index 0 to 8, the noise under them taken off; 0 for those above the band. */
+  /**
+   * Of harmonics 2, 3 and on, as many as lie in the band, the noise under them taken off. One that does not stand out of the noise is given
+   * as the uncertainty of that noise: it is at most that.
+   */
   harmonics: number[];
-  /** How many harmonics the distortion was summed over. */
-  harmonicCount: number;
-  /** All of the audio band without the fundamental. */
+  /** Sum of the harmonics, with the uncertainty of the sum. */
+  distortion: number;
+  /** All of the band without the fundamental. */
   residual: number;
-  /** All of the audio band. */
+  /** All of the band. */
   total: number;
-  /** The audio band without fundamental and harmonics: flat, A and CCIR-RMS; and up to half the rate. */
+  /** The band without fundamental and harmonics: flat, A and CCIR-RMS; and up to half the rate. */
   noise: { flat: number; a: number; ccirRms: number; toHalfRate: number };
   dc: number;
   rate: number;
   samples: number;
+  spectrum: PowerSpectrum;
 }
 
-const HARMONICS = 9;
+export interface ToneOptions {
+  /** Hz, for everything but the tone's own level; 20 Hz to 20 kHz when absent. */
+  bandHz?: readonly [number, number];
+  /** Harmonics are summed up to this one; all in the band when absent. */
+  highestHarmonic?: number;
+  /** Of the stimulus: a tone somewhere else is none, and one that is a little off comes from another clock. */
+  expectHz?: number;
+}
+
 /** The lobes of the tone, of 0 Hz and of the second harmonic must lie apart. */
 const LEAST_PERIODS = 20;
-const LEAST_SAMPLES = 4096;
-const LONGEST = 2 ** 20;
+const LEAST_SAMPLES = 128;
 const FIT_SAMPLES = 2 ** 15;
-/** A tone stands out of everything else by this: below, it is a guess. */
+/** A tone's lobe over the noise under it, as powers. What is noise alone stays under 3. */
+const LEAST_PROMINENCE = 5;
+/** Below this the tone is there, but what is said of it is a guess. */
 const LEAST_SINAD_DB = -10;
+/** Standard deviation of the noise in a lobe, as a part of its mean. */
+export const LOBE_SPREAD = 0.4;
+const OTHER_TONE = 0.02;
+/** A stream that plays and records from one clock has the frequency to much less than this. */
+const LOCKED = 20e-6;
 
-const windows = new Map<number, Window>();
-
-/** The largest power of two that fits; windows are kept, because making one takes longer than using it. */
-export function windowFor(length: number): Window {
-  const size = Math.min(LONGEST, 2 ** Math.floor(Math.log2(length)));
-  let window = windows.get(size);
-  if (!window) {
-    window = makeWindow(WINDOWS.blackmanHarris7, size);
-    windows.set(size, window);
-  }
-  return window;
+/**
+ * @param rate Hz
+ * @returns what is found, or why nothing can be said: silence and noise are no tone
+ */
+export function analyzeTone(samples: Float64Array, rate: number, o: ToneOptions = {}): ToneAnalysis | Refusal {
+  const bad = capturedBadly(samples);
+  if (bad) return bad.reason === 'silent' ? { reason: 'no-tone', message: bad.message } : bad;
+  const sound = withoutSilence(samples);
+  if (sound.length < LEAST_SAMPLES) return { reason: 'too-short', message: `${sound.length} samples` };
+  const spectrum = new SpectrumAnalyzer(windowFor(sound.length), rate).analyze(sound);
+  const found = findTone(sound, spectrum, o);
+  return isRefusal(found) ? found : describe(sound, spectrum, found.hz, o);
 }
 
-/** @param rate Hz */
-export function analyzeTone(samples: Float64Array, rate: number): ToneAnalysis | Refusal {
-  if (samples.length < LEAST_SAMPLES) return { reason: 'too-short', message: `${samples.length} samples` };
-  const bad = capturedBadly(samples);
-  if (bad) return bad;
-  const window = windowFor(samples.length);
-  const spectrum = new SpectrumAnalyzer(window, rate).analyze(samples);
-  const guess = loudest(spectrum);
-  if (guess === null) return { reason: 'no-tone', message: 'nothing stands out of the spectrum' };
-  const periods = (guess * window.samples.length) / rate;
+/** What is exactly 0 before and behind. */
+function withoutSilence(samples: Float64Array): Float64Array {
+  let from = 0;
+  let to = samples.length;
+  while (from < to && samples[from] === 0) from++;
+  while (to > from && samples[to - 1] === 0) to--;
+  return samples.subarray(from, to);
+}
+
+function findTone(samples: Float64Array, spectrum: PowerSpectrum, o: ToneOptions): { hz: number } | Refusal {
+  const { rate, power } = spectrum;
+  const within = band(spectrum, ...(o.bandHz ?? AUDIO_BAND));
+  const guess = loudest(spectrum, within);
+  const dcLobe = lobeAt(spectrum, 0);
+  const lobe = lobeAt(spectrum, guess);
+  const prominence = powerIn(spectrum, lobe) / noiseUnder(spectrum, lobe, [dcLobe, lobe]);
+  if (!(power[Math.round(guess / spectrum.binHz)]! > 0) || prominence < LEAST_PROMINENCE)
+    return { reason: 'no-tone', message: 'nothing stands out of the spectrum' };
+  const periods = (guess * spectrum.window.samples.length) / rate;
   if (periods < LEAST_PERIODS)
     return { reason: 'too-short', message: `${periods.toFixed(1)} periods; ${LEAST_PERIODS} are needed` };
-  const hz = fitSine(samples.subarray(0, Math.min(samples.length, FIT_SAMPLES)), rate, guess).hz;
-  const audio = band(spectrum, ...AUDIO_BAND);
+  const { hz } = fitSine(samples.subarray(0, Math.min(samples.length, FIT_SAMPLES)), rate, guess);
+  if (o.expectHz !== undefined) {
+    const off = hz / o.expectHz - 1;
+    if (Math.abs(off) > OTHER_TONE)
+      return { reason: 'no-tone', message: `the loudest tone is at ${hz.toFixed(1)} Hz, not at ${o.expectHz}` };
+    if (Math.abs(off) > LOCKED)
+      return { reason: 'unlocked', message: `the tone is ${(off * 1e6).toFixed(0)} ppm off: the clocks are two` };
+  }
+  const jump = jumpAt(samples, rate, hz);
+  return jump === null ? { hz } : { reason: 'gap', message: `the wave jumps at sample ${jump}` };
+}
+
+function describe(samples: Float64Array, spectrum: PowerSpectrum, hz: number, o: ToneOptions): ToneAnalysis | Refusal {
+  const { rate, power: bins, binHz } = spectrum;
+  const bandHz = o.bandHz ?? AUDIO_BAND;
+  const audio = band(spectrum, ...bandHz);
   const dcLobe = lobeAt(spectrum, 0);
   const lobe = lobeAt(spectrum, hz);
-  const top = Math.min(AUDIO_BAND[1], rate / 2);
-  const harmonicLobes: Lobe[] = [];
-  for (let k = 2; k <= HARMONICS + 1 && k * hz <= top; k++) harmonicLobes.push(lobeAt(spectrum, k * hz));
-  const removed = [dcLobe, lobe, ...harmonicLobes];
+  const top = Math.min(bandHz[1], rate / 2);
+  const lobes: Lobe[] = [];
+  for (let k = 2; k <= (o.highestHarmonic ?? Number.POSITIVE_INFINITY) && k * hz <= top; k++)
+    lobes.push(lobeAt(spectrum, k * hz));
+  const removed = merged([dcLobe, lobe, ...lobes]);
   const power = powerIn(spectrum, lobe) - noiseUnder(spectrum, lobe, removed);
   const residual = residualIn(spectrum, audio, [dcLobe, lobe]);
   const sinadDb = 10 * Math.log10(power / residual);
   if (!(sinadDb > LEAST_SINAD_DB))
-    return { reason: 'no-tone', message: `the tone is ${sinadDb.toFixed(1)} dB above the rest` };
-  const found = harmonicLobes.map((one) => Math.max(0, powerIn(spectrum, one) - noiseUnder(spectrum, one, removed)));
-  const bins = spectrum.power.length;
+    return { reason: 'too-noisy', message: `the tone is ${sinadDb.toFixed(1)} dB above the rest` };
+  const under = lobes.map((one) => noiseUnder(spectrum, one, removed) * LOBE_SPREAD);
+  const above = lobes.map((one, i) => powerIn(spectrum, one) - under[i]! / LOBE_SPREAD);
   const weighted = (curve: (hz: number) => number): number =>
-    residualIn(spectrum, audio, removed, weightsFor(curve, bins, spectrum.binHz));
+    residualIn(spectrum, audio, removed, weightsFor(curve, bins.length, binHz));
   return {
     hz,
     power,
-    harmonics: Array.from({ length: HARMONICS }, (_, i) => found[i] ?? 0),
-    harmonicCount: found.length,
+    harmonics: above.map((p, i) => Math.max(p, under[i]!)),
+    distortion: Math.max(
+      above.reduce((sum, p) => sum + p, 0),
+      Math.hypot(...under),
+    ),
     residual,
     total: residual + power,
     noise: {
       flat: residualIn(spectrum, audio, removed),
       a: weighted(aWeighting),
       ccirRms: weighted(ccirRms),
-      toHalfRate: residualIn(spectrum, { from: audio.from, to: bins - 1 }, removed),
+      toHalfRate: residualIn(spectrum, { from: audio.from, to: bins.length - 1 }, removed),
     },
     dc: mean(samples),
     rate,
-    samples: window.samples.length,
+    samples: spectrum.window.samples.length,
+    spectrum,
   };
 }
 
-export function isRefusal(result: object): result is Refusal {
-  return 'reason' in result;
-}
-
-/** The centre of the highest lobe above 0 Hz's. */
-function loudest(spectrum: PowerSpectrum): number | null {
+/** The centre of the highest lobe in a band. */
+function loudest(spectrum: PowerSpectrum, { from, to }: Lobe): number {
   const { power, binHz } = spectrum;
-  let peak = lobeAt(spectrum, 0).to + 1;
-  for (let k = peak; k < power.length; k++) if (power[k]! > power[peak]!) peak = k;
-  if (!(power[peak]! > 0)) return null;
-  const { from, to } = lobeAt(spectrum, peak * binHz);
+  const first = Math.max(from, lobeAt(spectrum, 0).to + 1);
+  let peak = Math.min(first, to);
+  for (let k = first; k <= to; k++) if (power[k]! > power[peak]!) peak = k;
+  const lobe = lobeAt(spectrum, peak * binHz);
   let sum = 0;
   let moment = 0;
-  for (let k = from; k <= to; k++) {
+  for (let k = lobe.from; k <= lobe.to; k++) {
     sum += power[k]!;
     moment += k * power[k]!;
   }
-  return (moment / sum) * binHz;
+  return (sum > 0 ? moment / sum : peak) * binHz;
 }
 
 function mean(samples: Float64Array): number {
-  return samples.reduce((sum, x) => sum + x, 0) / samples.length;
+  let sum = 0;
+  for (let n = 0; n < samples.length; n++) sum += samples[n]!;
+  return sum / samples.length;
 }

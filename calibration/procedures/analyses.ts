@@ -1,6 +1,7 @@
 /** Every analysis that a procedure may ask for, by name, from plain data that can go to another thread. */
 import type { Measurement } from '../../core/contract/calibration.js';
-import { analyzeTone, isRefusal } from '../measures/tone.js';
+import { isRefusal } from '../measures/measurement.js';
+import { analyzeTone } from '../measures/tone.js';
 import type { Findings } from './procedure.js';
 
 export interface AnalysisInputs {
