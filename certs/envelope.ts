@@ -5,6 +5,7 @@
 import { createHash, type webcrypto } from 'node:crypto';
 import { CompactSign, compactVerify, errors } from 'jose';
 import { canonicalBytes, isCanonical } from '../core/canonical.js';
+import { CalibrationPayload } from '../core/contract/calibration-history.js';
 import { AckPayload, CancelPayload, SessionPayload } from '../core/contract/control.js';
 import {
   MAX_IAT_AHEAD_SECONDS,
@@ -36,6 +37,8 @@ export interface Payloads {
   event: EventPayload;
   /** What a rig says to everybody: which of the three it is shows in its `state`, `health` or `alert`. */
   state: StatePayload | HealthPayload | AlertPayload;
+  /** What a rig measured, for the record: it asks nobody to act. */
+  calibration: CalibrationPayload;
 }
 
 /** Who may sign what (DESIGN section 3, the table of roles). */
@@ -47,6 +50,7 @@ export const SIGNER_ROLE: Readonly<Record<EnvelopePurpose, Role>> = {
   session: 'technician',
   event: 'rig',
   state: 'rig',
+  calibration: 'rig',
 };
 
 /** These ask the rig to act: they have an audience and an expiry, always. */
@@ -223,6 +227,8 @@ function schemaOf(purpose: EnvelopePurpose, parsed: unknown) {
       return SessionPayload;
     case 'event':
       return EventPayload;
+    case 'calibration':
+      return CalibrationPayload;
     case 'state': {
       // A union would answer with the faults of all three.
       const has = (key: string) => typeof parsed === 'object' && parsed !== null && key in parsed;

@@ -251,6 +251,28 @@ export const ERRORS = {
     advice: "A commit's outcome is unknown; the daemon restarts and reads the journal again.",
   },
   'journal.schema': { exit: CONFIG, advice: 'The journal was written by a newer outboard. Install that version.' },
+  'history.open': {
+    exit: CONFIG,
+    advice: 'The calibration history cannot be opened. Check the file; set it aside to begin a new one.',
+  },
+  'history.schema': {
+    exit: CONFIG,
+    advice: 'The calibration history was written by a newer outboard. Install that version.',
+  },
+  'history.damaged': {
+    exit: DATA,
+    advice: 'The stored document is not the one that was signed. Restore the history from a backup.',
+  },
+  'history.unknown': { exit: NOINPUT, advice: '`outboard calibration history` lists the runs that there are.' },
+  'history.known': { exit: DATA, advice: 'A run and a version are written once. Give the new one another name.' },
+  'limits.version': {
+    exit: CONFIG,
+    advice: 'The limits were changed under a version that is in use already. Give the file a new version.',
+  },
+  'limits.class': {
+    exit: CONFIG,
+    advice: 'Use a built-in class (`outboard calibration limits` lists them), or define it under classes.',
+  },
   'blob.unexpected': { exit: DATA, advice: 'The rig did not ask for this blob; nothing was stored.' },
   'blob.offset': { exit: DATA, advice: 'Continue at the offset that HEAD gives.' },
 

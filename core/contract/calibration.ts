@@ -1,5 +1,6 @@
 /** What a technician measures: one number with all that is needed to believe it, curves, what limits say of them, and the run that made them. */
 import { z } from 'zod';
+import { EffectiveLimits } from './calibration-limits.js';
 import { CalibrationVersion, InsertTrims } from './config.js';
 import { Digest, LocalName, PartyName, Problem, RateHz, RigId, Seconds, Settings, Uuid } from './primitives.js';
 
@@ -90,9 +91,23 @@ export const Verdict = z.strictObject({
   rule: z.string(),
   min: z.number().optional(),
   max: z.number().optional(),
-  passed: z.boolean(),
+  passed: z.boolean().nullable().meta({ description: 'null where it cannot be judged; the reason says why' }),
+  reason: z.string().optional(),
 });
 export type Verdict = z.infer<typeof Verdict>;
+
+/** How one measurement stands to the baseline of its insert. An alarm is no failure: it asks a technician to look. */
+export const Drift = z.strictObject({
+  measurement: z.int().min(0).meta({ description: 'index into the measurements of the run' }),
+  rule: z.string(),
+  baseline: Uuid.meta({ description: 'the run that it is compared with' }),
+  was: z.number(),
+  change: z.number(),
+  allowed: z.number().meta({ description: 'either way' }),
+  sigma: z.number().nullable().meta({ description: 'of the readings from the baseline on; null while they are few' }),
+  alarm: z.boolean(),
+});
+export type Drift = z.infer<typeof Drift>;
 
 /** dBu that a full-scale sine is, for each channel of an insert; null where nobody measured it. */
 export const FullScaleDbu = z.strictObject({
@@ -132,8 +147,9 @@ export const CalibrationRun = z.strictObject({
   }),
   measurements: z.array(Measurement),
   traces: z.array(Trace),
-  limits: z.strictObject({ version: z.string(), digest: Digest }).nullable(),
+  limits: EffectiveLimits.nullable(),
   verdicts: z.array(Verdict),
+  drifts: z.array(Drift),
   passed: z.boolean().nullable().meta({ description: 'null where no limit says anything of it' }),
   problem: Problem.optional().meta({
     description: 'what ended the run before its end; the measurements are those made before',

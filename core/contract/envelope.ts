@@ -10,6 +10,7 @@ export const TYP = {
   trust: 'outboard-trust+jws',
   event: 'outboard-event+jws',
   state: 'outboard-state+jws',
+  calibration: 'outboard-calibration+jws',
 } as const;
 export type Purpose = keyof typeof TYP;
 export type Typ = (typeof TYP)[Purpose];

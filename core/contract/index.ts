@@ -1,5 +1,7 @@
 /** The contract: everything that crosses a boundary of outboard. A dispatcher needs this and `outboard/client`, nothing else. */
 export * from './calibration.js';
+export * from './calibration-history.js';
+export * from './calibration-limits.js';
 export * from './config.js';
 export * from './control.js';
 export * from './envelope.js';

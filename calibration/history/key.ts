@@ -1,0 +1,26 @@
+/** What makes two readings comparable: everything about a measurement but the number itself. */
+import { createHash } from 'node:crypto';
+import { canonicalBytes } from '../../core/canonical.js';
+import type { CalibrationRun, Measurement } from '../../core/contract/calibration.js';
+
+export function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** The conditions of a measurement are what was set, so that they are the same in every run. */
+export function seriesKey(m: Measurement): string {
+  const { name, channel, unit, definition, band, detector, reference, conditions } = m;
+  return new TextDecoder().decode(
+    canonicalBytes({ name, channel: channel ?? null, unit, definition, band, detector, reference, conditions }),
+  );
+}
+
+/** Another unit on the insert, or the same one set otherwise, has figures of its own. */
+export function setupKey(run: Pick<CalibrationRun, 'conditions'>): string {
+  const processors = run.conditions.processors.map(({ name, profile, settings }) => ({
+    name,
+    profile: profile.hash,
+    settings,
+  }));
+  return digestOf(canonicalBytes({ rate: run.conditions.rate, processors }));
+}

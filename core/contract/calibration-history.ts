@@ -1,0 +1,75 @@
+/** The history of calibration as it is read: runs, baselines, trends; and what the rig signs of a run. */
+import { z } from 'zod';
+import { CalibrationKind, type CalibrationRun, Measurement } from './calibration.js';
+import { Digest, LocalName, PartyName, RigId, Seconds, Uuid } from './primitives.js';
+
+/** A run before anybody judged it. */
+export type UnjudgedRun = Omit<CalibrationRun, 'limits' | 'verdicts' | 'drifts' | 'passed'>;
+
+/** Which run the later ones of its insert and kind are compared with. */
+export const Baseline = z.strictObject({
+  insert: LocalName,
+  kind: CalibrationKind,
+  run: Uuid,
+  at: Seconds,
+  setBy: PartyName.nullable().meta({ description: 'null where the rig took the first run that did not fail' }),
+  reason: z.string(),
+});
+export type Baseline = z.infer<typeof Baseline>;
+
+/** One line of the history. */
+export const RunSummary = z.strictObject({
+  run: Uuid,
+  insert: LocalName,
+  kind: CalibrationKind,
+  virtual: z.boolean(),
+  technician: PartyName.nullable(),
+  reason: z.string(),
+  startedAt: Seconds,
+  endedAt: Seconds,
+  measurements: z.int().min(0),
+  refused: z.int().min(0),
+  failed: z.int().min(0).meta({ description: 'limits that were not kept' }),
+  alarms: z.int().min(0).meta({ description: 'drifts over what is allowed' }),
+  passed: z.boolean().nullable(),
+  calibration: z.string().nullable(),
+  limits: z.string().nullable().meta({ description: 'version' }),
+  problem: z.string().nullable().meta({ description: 'code of what ended it before its end' }),
+  baseline: z.boolean(),
+  digest: Digest.meta({ description: 'SHA-256 of the RFC 8785 form of the document' }),
+});
+export type RunSummary = z.infer<typeof RunSummary>;
+
+/** One measurement over the runs: everything that makes two readings comparable, and the readings, oldest first. */
+export const Series = z.strictObject({
+  name: z.string(),
+  channel: z.int().min(1).nullable(),
+  unit: z.string(),
+  definition: z.string(),
+  conditions: Measurement.shape.conditions,
+  points: z.array(
+    z.strictObject({
+      run: Uuid,
+      kind: CalibrationKind,
+      at: Seconds,
+      value: z.number(),
+      passed: z.boolean().nullable(),
+    }),
+  ),
+});
+export type Series = z.infer<typeof Series>;
+
+/** What the rig signs of a run: it binds the whole document by its digest. */
+export const CalibrationPayload = z.strictObject({
+  iss: RigId,
+  iat: Seconds,
+  calibration: z.strictObject({
+    run: Uuid,
+    insert: LocalName,
+    kind: CalibrationKind,
+    document: Digest.meta({ description: 'SHA-256 of the RFC 8785 form of the document' }),
+    passed: z.boolean().nullable(),
+    virtual: z.boolean(),
+  }),
+});
+export type CalibrationPayload = z.infer<typeof CalibrationPayload>;
