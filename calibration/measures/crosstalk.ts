@@ -24,21 +24,18 @@ const NAMES = ['crosstalk_selective_db', 'crosstalk_broadband_db'] as const sati
  * Two captures of the same frames, linear, full scale 1.
  * @param rate Hz
  * @param o.channel of the one that is not driven
- * @param o.drivenChannel told in the conditions
  */
 export function crosstalkMeasurements(
   driven: Float64Array,
   undriven: Float64Array,
   rate: number,
-  o: MeasureOptions & ToneOptions & { drivenChannel?: number } = {},
+  o: MeasureOptions & ToneOptions = {},
 ): Measurement[] {
   const found = analyzeCrosstalk(driven, undriven, rate, o);
-  const from: Record<string, number> = o.drivenChannel === undefined ? {} : { drivenChannel: o.drivenChannel };
-  if (isRefusal(found))
-    return refused(NAMES, found, { ...o, samples: driven.length, conditions: { ...o.conditions, ...from } });
+  if (isRefusal(found)) return refused(NAMES, found, { ...o, samples: driven.length });
   return measured(
     { crosstalk_selective_db: powerDb(found.selective), crosstalk_broadband_db: powerDb(found.broadband) },
-    { ...o, samples: found.samples, conditions: { ...o.conditions, ...from, hz: found.hz } },
+    { ...o, samples: found.samples },
   );
 }
 

@@ -49,7 +49,7 @@ export function dynamicRangeMeasurements(
       dynamic_range_a_db: maxOutputDbfs - meanSquareDbfs(found.a),
       dynamic_range_ccirrms_db: maxOutputDbfs - meanSquareDbfs(found.ccirRms),
     },
-    { ...o, samples: found.samples, conditions: { ...conditions, hz: found.hz } },
+    { ...o, samples: found.samples, conditions },
   );
 }
 

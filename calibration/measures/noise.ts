@@ -76,11 +76,7 @@ export function noiseMeasurements(
   const noise = analyzeNoise(samples, rate, o);
   if (isRefusal(noise)) return refused(NAMES, noise, { ...o, samples: samples.length });
   const { toneHz, spectrum } = noise;
-  const conditions = {
-    ...o.conditions,
-    window: spectrum.window.shape.name,
-    ...(toneHz !== null && { removedHz: toneHz }),
-  };
+  const conditions = { ...o.conditions, window: spectrum.window.shape.name };
   const quasiPeakPower = noise.quasiPeak ** 2;
   const basis = { ...o, samples: noise.samples, conditions };
   const dbfs = measured(
@@ -94,6 +90,7 @@ export function noiseMeasurements(
       noise_density_dbfs_rthz: meanSquareDbfs(noise.perHz),
       peak_dbfs: 20 * Math.log10(noise.peak),
       dc: noise.dc,
+      ...(toneHz !== null && { removed_tone_hz: toneHz }),
     },
     basis,
   );

@@ -37,6 +37,7 @@ const NAMES = [
   'loop_gain_db',
   'fr_min_db',
   'fr_max_db',
+  'fr_deviation_db',
 ] as const satisfies readonly MeasurementName[];
 
 /** Hz: thirds of an octave (IEC 61260-1, exact ones) over the audio band. */
@@ -59,7 +60,12 @@ export function responseMeasurements(
   if (isRefusal(found)) return refused(NAMES, found, basis);
   const thirds = THIRD_OCTAVES.flatMap((hz) => found.at(hz) ?? []).map(({ gainDb }) => gainDb - found.loopGainDb);
   const range = Number.isFinite(found.loopGainDb)
-    ? { loop_gain_db: found.loopGainDb, fr_min_db: Math.min(...thirds), fr_max_db: Math.max(...thirds) }
+    ? {
+        loop_gain_db: found.loopGainDb,
+        fr_min_db: Math.min(...thirds),
+        fr_max_db: Math.max(...thirds),
+        fr_deviation_db: Math.max(...thirds.map(Math.abs)),
+      }
     : {};
   return [
     ...measured(

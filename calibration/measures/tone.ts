@@ -54,6 +54,8 @@ export interface ToneOptions {
   highestHarmonic?: number;
   /** Of the stimulus: a tone somewhere else is none, and one that is a little off comes from another clock. */
   expectHz?: number;
+  /** The ends of a converter are what is measured. */
+  clippedIsFine?: boolean;
 }
 
 /** The lobes of the tone, of 0 Hz and of the second harmonic must lie apart. */
@@ -76,7 +78,8 @@ const LOCKED = 20e-6;
  */
 export function analyzeTone(samples: Float64Array, rate: number, o: ToneOptions = {}): ToneAnalysis | Refusal {
   const bad = capturedBadly(samples);
-  if (bad) return bad.reason === 'silent' ? { reason: 'no-tone', message: bad.message } : bad;
+  if (bad?.reason === 'silent') return { reason: 'no-tone', message: bad.message };
+  if (bad && !(o.clippedIsFine && bad.reason === 'clipped')) return bad;
   const sound = withoutSilence(samples);
   if (sound.length < LEAST_SAMPLES) return { reason: 'too-short', message: `${sound.length} samples` };
   const spectrum = new SpectrumAnalyzer(windowFor(sound.length), rate).analyze(sound);
