@@ -18,6 +18,13 @@ export function delay(ms: number, signal?: AbortSignal, options: { unref?: boole
   });
 }
 
+/** Resolves at `dueMs` on the monotonic clock (performance.now), never before: a timer may fire up to a millisecond early. Rejects with the signal's reason. */
+export async function until(dueMs: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  for (let leftMs = dueMs - performance.now(); leftMs > 0; leftMs = dueMs - performance.now())
+    await delay(leftMs, signal);
+}
+
 /** Rejects with the error that `late` makes when `promise` has not settled within `ms`. */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

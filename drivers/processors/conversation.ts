@@ -2,7 +2,7 @@
  * One command in flight on one open link. A command is one message or several that belong together. An answer is correlated with the command
  * that waits for it; any other frame is an error of the unit, something that it says unasked, or noise, in this order.
  */
-import { delay, within } from '../../core/duration.js';
+import { until, within } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
 import type { Framer } from './framer.js';
 import type { LocalChange } from './processor-unit.js';
@@ -241,10 +241,10 @@ export class Conversation implements LinkListener {
     if (this.#exchanged === count) this.#lastByteAtMs = Math.max(this.#lastByteAtMs, performance.now());
   }
 
-  /** Waits without speaking. @throws OutboardError processor.lost when the link goes meanwhile */
+  /** Waits without speaking, not a moment less. @throws OutboardError processor.lost when the link goes meanwhile */
   async rest(ms: number): Promise<void> {
     try {
-      await delay(Math.max(0, ms), this.#ended.signal);
+      await until(performance.now() + ms, this.#ended.signal);
     } catch {
       throw this.#gone();
     }

@@ -62,9 +62,7 @@ export class Recall {
     const { lastByteAtMs } = this.#conversation;
     const wireMs = targets.length === 0 ? 0 : Math.max(0, lastByteAtMs - beganAtMs);
     const settledAtMs = lastByteAtMs + pass.settleMs;
-    // More than once where need be: a timer may fire a little early.
-    for (let left = settledAtMs - performance.now(); left > 0; left = settledAtMs - performance.now())
-      await this.#conversation.rest(left);
+    await this.#conversation.rest(settledAtMs - performance.now());
     if (pass.failure !== undefined) throw pass.failure;
     if (this.#known.disturbances !== disturbances)
       throw this.#unverified('somebody changed a setting at the unit during the recall', {});
@@ -204,8 +202,7 @@ export class Recall {
       await this.#insist([target]);
     }
     const heldAtMs = this.#conversation.lastByteAtMs + settleMs;
-    for (let left = heldAtMs - performance.now(); left > 0; left = heldAtMs - performance.now())
-      await this.#conversation.rest(left);
+    await this.#conversation.rest(heldAtMs - performance.now());
   }
 
   async #letGo(pass: Pass, keys: readonly string[]): Promise<void> {

@@ -6,9 +6,9 @@ import { execFile } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { SerialPort } from 'serialport';
-import { delay, within } from '../../core/duration.js';
+import { delay, until, within } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
+import { type LineOptions, OpenPort } from './serial-port.js';
 import type { Link, LinkListener, Transport } from './transport.js';
 import { serialBytesPerSecond, WirePace } from './wire-pace.js';
 
@@ -27,8 +27,6 @@ export interface SerialSettings {
 const WATCH_MS = 500;
 /** Closing a port can wait for a cable that is not there: nobody waits longer than this for it. */
 const CLOSE_MS = 2000;
-/** Bytes of one reading: what is behind them waits in the kernel, whose buffer is bounded. */
-const READ_BYTES = 4096;
 
 /** Opens nothing yet. */
 export function createSerialTransport(settings: SerialSettings): Transport {
@@ -49,9 +47,11 @@ class SerialTransport implements Transport {
     signal.throwIfAborted();
     const { path, bootMs = 0 } = this.#settings;
     const device = await deviceAt(path);
-    const port = new SerialPort({ ...driverOptions(this.#settings), autoOpen: false });
+    const port = await OpenPort.open(lineOptions(this.#settings)).catch((cause: Error) => {
+      throw portError(reasonOf(cause, path), path, cause);
+    });
     const link = new SerialLink(port, this.#settings, device, listener);
-    await link.open();
+    link.watch();
     try {
       await keepTerminalReady(path);
       // Opening raises DTR, at which many units restart.
@@ -89,20 +89,19 @@ function portError(message: string, path: string, cause?: unknown): OutboardErro
   return new OutboardError('processor.port', message, { cause, details: { port: path } });
 }
 
-function driverOptions({ path, baud, format, flow }: SerialSettings) {
+function lineOptions({ path, baud, format, flow }: SerialSettings): LineOptions {
   const [data, parity, stop] = format;
   return {
     path,
     baudRate: baud,
-    dataBits: data === '7' ? (7 as const) : (8 as const),
-    parity: parity === 'E' ? ('even' as const) : parity === 'O' ? ('odd' as const) : ('none' as const),
-    stopBits: stop === '2' ? (2 as const) : (1 as const),
+    dataBits: data === '7' ? 7 : 8,
+    parity: parity === 'E' ? 'even' : parity === 'O' ? 'odd' : 'none',
+    stopBits: stop === '2' ? 2 : 1,
     rtscts: flow === 'rtscts',
     xon: flow === 'xonxoff',
     xoff: flow === 'xonxoff',
     hupcl: false,
     lock: true,
-    highWaterMark: READ_BYTES,
   };
 }
 
@@ -119,7 +118,7 @@ async function keepTerminalReady(path: string): Promise<void> {
 }
 
 class SerialLink implements Link {
-  readonly #port: SerialPort;
+  readonly #port: OpenPort;
   readonly #settings: SerialSettings;
   readonly #device: DeviceIdentity;
   readonly #listener: LinkListener;
@@ -129,7 +128,7 @@ class SerialLink implements Link {
   #watch: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(port: SerialPort, settings: SerialSettings, device: DeviceIdentity, listener: LinkListener) {
+  constructor(port: OpenPort, settings: SerialSettings, device: DeviceIdentity, listener: LinkListener) {
     this.#port = port;
     this.#settings = settings;
     this.#device = device;
@@ -137,17 +136,14 @@ class SerialLink implements Link {
     this.#pace = new WirePace(serialBytesPerSecond(settings.baud, settings.format));
   }
 
-  /** @throws OutboardError processor.port */
-  async open(): Promise<void> {
-    const { path } = this.#settings;
-    await new Promise<void>((resolve, reject) => {
-      this.#port.open((error) => (error ? reject(portError(reasonOf(error, path), path, error)) : resolve()));
+  /** From now on its end is noticed. */
+  watch(): void {
+    this.#port.listen({
+      data: (bytes) => {
+        if (this.#listening) this.#listener.data(bytes);
+      },
+      lost: (error) => this.#fail(error),
     });
-    this.#port.on('data', (bytes: Buffer) => {
-      if (this.#listening) this.#listener.data(bytes);
-    });
-    this.#port.on('error', (error) => this.#fail(error));
-    this.#port.on('close', (error: Error | null) => this.#fail(error ?? new Error('the port was closed')));
     this.#watchLater();
   }
 
@@ -175,16 +171,13 @@ class SerialLink implements Link {
   async write(bytes: Uint8Array): Promise<void> {
     this.#ended.signal.throwIfAborted();
     const leftAtMs = this.#pace.push(bytes.length);
-    const written = new Promise<void>((resolve, reject) => {
-      this.#port.write(Buffer.from(bytes), (error) => (error ? reject(error) : resolve()));
-    });
     try {
-      await this.whileOpen(written);
+      await this.whileOpen(this.#port.write(bytes));
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
-    await delay(Math.max(0, leftAtMs - performance.now()), this.#ended.signal);
+    await until(leftAtMs, this.#ended.signal);
   }
 
   close(): Promise<void> {
@@ -208,15 +201,7 @@ class SerialLink implements Link {
   }
 
   async #shut(): Promise<void> {
-    const port = this.#port;
-    if (!port.isOpen) return;
-    const closed = new Promise<void>((resolve) => {
-      // Unsent bytes would be waited for; they are nobody's any more.
-      port.flush(() => {
-        port.close(() => resolve());
-      });
-    });
-    await within(CLOSE_MS, closed, () => new Error('the port does not close')).catch(() => undefined);
+    await within(CLOSE_MS, this.#port.close(), () => new Error('the port does not close')).catch(() => undefined);
   }
 
   #watchLater(): void {

@@ -1,22 +1,26 @@
 /**
- * `npm run bench:recall [-- ROUNDS]`: how long the recall of 40 parameters with read-back takes over a serial line (a kernel pty behind socat,
- * at the pace of the baud rate), against what its bytes alone take on that line; then sixteen units at once against the slowest of them alone.
+ * `npm run bench:recall [-- ROUNDS]`: how long the recall of 40 parameters with read-back takes over a serial line (a kernel pty with a program in
+ * C at its other end, at the pace of the baud rate), against what its bytes alone take on that line; then sixteen units at once against the
+ * slowest of them alone. Beside each recall the same bytes are exchanged by a bare program in C: what that takes over the limit is the host's.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { ProcessorUnit } from '../../drivers/processors/processor-unit.js';
 import { parseProfile } from '../../drivers/processors/profile.js';
 import { createSerialTransport } from '../../drivers/processors/serial-transport.js';
 import { createUnit } from '../../drivers/processors/unit.js';
-import type { Counted, FarEnd } from './recall-far-end.js';
 
 const PARAMETERS = 40;
 const UNITS = 16;
 const GOAL = 1.15;
 /** 8N1. */
 const BITS_PER_BYTE = 10;
-const rounds = Number(process.argv[2] ?? 5);
+const rounds = Number(process.argv[2] ?? 9);
 
 /** The commands of a matrix with ASCII over RS-232, without any pause of its own: the wire is the only limit. */
 const profileAt = (baud: number): string => String.raw`
@@ -39,17 +43,59 @@ sim: {replyMs: [0, 0], identity: [60-330-16], errors: {}}
 vectors: [{set: {gain@in=7: -9}, tx: 7*9g, rx: In07 Aud-09}]
 `;
 
-const far = fork(fileURLToPath(new URL('./recall-far-end.js', import.meta.url)), { serialization: 'advanced' });
 const units: ProcessorUnit[] = [];
+const farEnds: FarEnd[] = [];
 
-async function ask<T>(request: FarEnd): Promise<T> {
-  far.send(request);
-  const [answer] = await once(far, 'message');
-  return answer as T;
+interface Programs {
+  farEnd: string;
+  bare: string;
 }
 
-async function unitAt(baud: number): Promise<ProcessorUnit> {
-  const { path } = await ask<{ path: string }>({ open: baud });
+/** The programs at the ends of the lines, compiled into `dir`. */
+async function compiled(name: string, dir: string): Promise<string> {
+  const program = join(dir, name);
+  const source = fileURLToPath(new URL(`../../../test/bench/${name}.c`, import.meta.url));
+  await promisify(execFile)('cc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source]);
+  return program;
+}
+
+interface Counted {
+  /** In both directions, of all lines so far. */
+  bytes: number;
+  /** How much later than the lines would have it the answers left, in sum: time that the host took from the far end. */
+  lateMs: number;
+}
+
+/** The units, in a process of their own; a line for each of `bauds`. */
+class FarEnd {
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #said: AsyncIterator<string>;
+
+  constructor(program: string, bauds: readonly number[]) {
+    this.#process = spawn(program, bauds.map(String));
+    this.#process.stderr.pipe(process.stderr);
+    this.#said = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+    farEnds.push(this);
+  }
+
+  async line(): Promise<string> {
+    const { value, done } = await this.#said.next();
+    if (done === true) throw new Error('the far end is gone');
+    return value;
+  }
+
+  async counted(): Promise<Counted> {
+    this.#process.stdin.write('?');
+    const [bytes, lateMs] = (await this.line()).split(' ').map(Number) as [number, number];
+    return { bytes, lateMs };
+  }
+
+  end(): void {
+    this.#process.stdin.end();
+  }
+}
+
+async function unitAt(path: string, baud: number): Promise<ProcessorUnit> {
   const profile = parseProfile(profileAt(baud), 'bench');
   const transport = createSerialTransport({ path, baud, format: '8N1', flow: 'none' });
   const unit = createUnit({ name: path, profile, transport });
@@ -59,43 +105,66 @@ async function unitAt(baud: number): Promise<ProcessorUnit> {
   return unit;
 }
 
+/** Other values in each round. */
+function values(round: number): number[] {
+  return Array.from({ length: PARAMETERS }, (_, i) => ((i * 7 + round * 11) % 43) - 18);
+}
+
 /** Milliseconds of one recall of other values than those before. */
 async function recalled(unit: ProcessorUnit, round: number): Promise<number> {
-  const values = Array.from({ length: PARAMETERS }, (_, i) => [`gain@in=${i + 1}`, ((i * 7 + round * 11) % 43) - 18]);
+  const wanted = values(round).map((value, i) => [`gain@in=${i + 1}`, value]);
   const began = performance.now();
-  const settings = await unit.recall(Object.fromEntries(values));
+  const settings = await unit.recall(Object.fromEntries(wanted));
   const tookMs = performance.now() - began;
   if (settings.length !== PARAMETERS || settings.some(({ state }) => state !== 'verified'))
     throw new Error('unverified');
   return tookMs;
 }
 
+/** Milliseconds that the bytes of the same recall take without a driver. */
+async function exchanged(program: string, path: string, round: number): Promise<number> {
+  const sets = values(round).map((value, i) => `${i + 1}*${Math.abs(value)}${value < 0 ? 'g' : 'G'}`);
+  const reads = sets.map((_, i) => `${i + 1}G`);
+  const running = promisify(execFile)(program, [path]);
+  running.child.stdin?.end([...sets, ...reads].join('\n'));
+  return Number((await running).stdout);
+}
+
 function median(values: number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 }
 
-async function againstTheWire(baud: number): Promise<number> {
-  const unit = await unitAt(baud);
+/** Ratios to the wire's own limit, of a recall and of its bytes alone. What the far end was late counts for neither. */
+async function againstTheWire(programs: Programs, baud: number): Promise<{ recall: number; bare: number }> {
+  const far = new FarEnd(programs.farEnd, [baud, baud]);
+  const unit = await unitAt(await far.line(), baud);
+  const bareLine = await far.line();
+  const overLimit = async (work: () => Promise<number>) => {
+    const before = await far.counted();
+    const wholeMs = await work();
+    const after = await far.counted();
+    const lateMs = after.lateMs - before.lateMs;
+    const limitMs = ((after.bytes - before.bytes) * BITS_PER_BYTE * 1000) / baud;
+    return { tookMs: wholeMs - lateMs, lateMs, limitMs, ratio: (wholeMs - lateMs) / limitMs };
+  };
   await recalled(unit, 0);
-  const ratios: number[] = [];
+  const ratios: { recall: number; bare: number }[] = [];
   for (let round = 1; round <= rounds; round++) {
-    await ask({ count: 'begin' });
-    const wholeMs = await recalled(unit, round);
-    const { bytes, lateMs } = await ask<Counted>({ count: 'end' });
-    // What the far end was late is not the driver's.
-    const tookMs = wholeMs - lateMs;
-    const limitMs = (bytes * BITS_PER_BYTE * 1000) / baud;
-    ratios.push(tookMs / limitMs);
+    const bare = await overLimit(() => exchanged(programs.bare, bareLine, round));
+    const recall = await overLimit(() => recalled(unit, round));
+    ratios.push({ recall: recall.ratio, bare: bare.ratio });
     console.log(
-      `${baud} baud, ${PARAMETERS} parameters: ${tookMs.toFixed(1)} ms (and ${lateMs.toFixed(1)} ms for which the far end was late); ${bytes} bytes take ${limitMs.toFixed(1)} ms; ratio ${(tookMs / limitMs).toFixed(3)}`,
+      `${baud} baud, ${PARAMETERS} parameters: the wire's limit ${recall.limitMs.toFixed(1)} ms; recall ${recall.tookMs.toFixed(1)} ms (far end late by ${recall.lateMs.toFixed(1)} more), ratio ${recall.ratio.toFixed(3)}; bytes alone ${bare.tookMs.toFixed(1)} ms (${bare.lateMs.toFixed(1)}), ratio ${bare.ratio.toFixed(3)}`,
     );
   }
-  return median(ratios);
+  return { recall: median(ratios.map(({ recall }) => recall)), bare: median(ratios.map(({ bare }) => bare)) };
 }
 
-async function allAtOnce(): Promise<{ slowestMs: number; togetherMs: number; ratio: number }> {
+async function allAtOnce(programs: Programs): Promise<{ slowestMs: number; togetherMs: number; ratio: number }> {
+  const bauds = Array.from({ length: UNITS }, (_, i) => (i % 2 === 0 ? 9600 : 38_400));
+  const far = new FarEnd(programs.farEnd, bauds);
   const rack: ProcessorUnit[] = [];
-  for (let i = 0; i < UNITS; i++) rack.push(await unitAt(i % 2 === 0 ? 9600 : 38_400));
+  for (const baud of bauds) rack.push(await unitAt(await far.line(), baud));
   const alone: number[] = [];
   for (const [i, unit] of rack.entries()) {
     await recalled(unit, 0);
@@ -115,12 +184,15 @@ async function allAtOnce(): Promise<{ slowestMs: number; togetherMs: number; rat
   return { slowestMs, togetherMs, ratio: togetherMs / slowestMs };
 }
 
+const dir = await mkdtemp(join(tmpdir(), 'outboard-recall-'));
 try {
-  const [at9600, at38400] = [await againstTheWire(9600), await againstTheWire(38_400)];
-  const sixteen = await allAtOnce();
-  console.log(JSON.stringify({ goal: GOAL, ratio9600: at9600, ratio38400: at38400, sixteen }));
-  if (at9600 > GOAL || at38400 > GOAL) process.exitCode = 1;
+  const programs = { farEnd: await compiled('recall-far-end', dir), bare: await compiled('recall-bare', dir) };
+  const [at9600, at38400] = [await againstTheWire(programs, 9600), await againstTheWire(programs, 38_400)];
+  const sixteen = await allAtOnce(programs);
+  console.log(JSON.stringify({ goal: GOAL, at9600, at38400, sixteen }));
+  if (at9600.recall > GOAL || at38400.recall > GOAL) process.exitCode = 1;
 } finally {
   await Promise.all(units.map((unit) => unit.stop()));
-  far.disconnect();
+  for (const farEnd of farEnds) farEnd.end();
+  await rm(dir, { recursive: true });
 }

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { within } from '../../../core/duration.js';
 import { OutboardError } from '../../../core/errors.js';
 import { openPty, type Pty } from '../../../drivers/processors/pty.js';
@@ -79,6 +80,22 @@ test('every byte goes through as it is, in both directions', async (t) => {
   await far.until(text);
   pty.write(ALL_BYTES);
   await near.until(text);
+});
+
+test('what the kernel does not take at once follows, and nothing overtakes it', async (t) => {
+  const { link, far } = await onPty(t, { baud: 4_000_000 });
+  const much = Array.from({ length: 60_000 }, (_, i) => `${i},`).join('');
+  const writes = [link.write(Buffer.from(much))];
+  let behind = '';
+  // While the far end makes room.
+  for (let i = 0; i < 200; i++) {
+    behind += `;${i}`;
+    writes.push(link.write(Buffer.from(`;${i}`)));
+    await nextTurn();
+  }
+  await Promise.all(writes);
+  await far.until(';199');
+  assert.ok(far.text === much + behind, 'another order');
 });
 
 test('a write resolves when the bytes have left at the pace of the line, not when the kernel has them', async (t) => {
