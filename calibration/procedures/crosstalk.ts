@@ -1,0 +1,72 @@
+/**
+ * Crosstalk (AES17-2015 6.5.2): one channel is driven 20 dB below the highest level, the others are silent, in octaves over the audio band; every
+ * pair of the insert's channels. What other inserts hear is measured at 1 kHz: the rig keeps strangers' takes apart by it.
+ */
+import { sine } from '../signals/signals.js';
+import { highDbfs } from './distortion.js';
+import { spread } from './findings.js';
+import type { LocatedProcedure } from './located.js';
+import type { Findings } from './procedure.js';
+import { playSections, sectionFrames } from './sections.js';
+
+const BELOW_HIGH_DB = -20;
+const OCTAVES_HZ = [20, 40, 80, 160, 315, 630, 1000, 2500, 5000, 10_000, 20_000];
+const NEIGHBOURS_HZ = 1000;
+const STEP_SECONDS = 0.3;
+
+export const measureCrosstalk: LocatedProcedure = async (context, delay) => {
+  const { loop, analyst, signal, step } = context;
+  const { rate, insert } = loop;
+  const levelDbfs = highDbfs(context) + BELOW_HIGH_DB;
+  const findings: Promise<Findings>[] = [];
+  for (let driven = 0; driven < insert.channels; driven++) {
+    const at = (driven + 0.1) / insert.channels;
+    const captured = await playSections(
+      context,
+      OCTAVES_HZ.map((hz) => ({
+        signal: (frames: number) => sine(rate, hz, levelDbfs, frames),
+        frames: sectionFrames(rate, STEP_SECONDS, hz),
+        drives: (channel: number) => channel === driven,
+      })),
+      delay,
+      { label: `crosstalk from channel ${driven + 1}`, at },
+    );
+    for (let undriven = 0; undriven < insert.channels; undriven++) {
+      if (undriven === driven) continue;
+      const steps = OCTAVES_HZ.map((hz, n) => ({
+        hz,
+        driven: captured[n]![driven]!,
+        undriven: captured[n]![undriven]!,
+      }));
+      findings.push(
+        analyst.analyze('crosstalk', { steps, rate, levelDbfs, driven: driven + 1, undriven: undriven + 1 }),
+      );
+    }
+  }
+  if (loop.others.length > 0) {
+    step('crosstalk to other inserts', 0.95);
+    const stimulus = sine(rate, NEIGHBOURS_HZ, levelDbfs, sectionFrames(rate, STEP_SECONDS));
+    const { returns, others } = await loop.play(
+      Array.from({ length: insert.channels }, () => stimulus),
+      {
+        tailFrames: Math.ceil(delay),
+        listen: loop.others.map(({ name }) => name),
+        signal,
+      },
+    );
+    for (const [neighbour, heard] of others)
+      heard.forEach((undriven, i) => {
+        const steps = [{ hz: NEIGHBOURS_HZ, driven: returns[0]!, undriven }];
+        findings.push(
+          analyst.analyze('crosstalk', {
+            steps,
+            rate,
+            levelDbfs,
+            driven: insert.name,
+            undriven: `${neighbour}.${i + 1}`,
+          }),
+        );
+      });
+  }
+  return spread(await Promise.all(findings));
+};

@@ -1,0 +1,44 @@
+/**
+ * The rig's own short look at an insert between jobs: its noise, and its level and distortion where a tone comes back at all; an insert whose
+ * processors are in a safe state that mutes is only listened to.
+ */
+import { sine, TEST_HZ } from '../signals/signals.js';
+import { spread } from './findings.js';
+import { locate, meanDelay } from './located.js';
+import type { Findings, Procedure } from './procedure.js';
+import { everyChannel, playSections, sectionFrames } from './sections.js';
+
+const LEVEL_DBFS = -20;
+const SECONDS = 0.3;
+
+export const selfTest: Procedure = async (context) => {
+  const { loop, analyst, fullScaleDbu } = context;
+  const { rate } = loop;
+  context.step('finding the insert', 0);
+  const found = await locate(context);
+  const delay = meanDelay(found.measurements);
+  const levelDbfs = Math.min(LEVEL_DBFS, loop.ceilingDbfs);
+  const section = (signal: (frames: number) => Float64Array) => ({
+    signal,
+    frames: sectionFrames(rate, SECONDS),
+    drives: everyChannel,
+  });
+  const silence = section((frames) => new Float64Array(frames));
+  const tone = section((frames) => sine(rate, TEST_HZ, levelDbfs, frames));
+  const sections = delay === null ? [silence] : [silence, tone];
+  const captured = await playSections(context, sections, delay ?? loop.insert.latencyFrames, {
+    label: 'noise and tone',
+    at: 0.4,
+  });
+  const findings: Findings[] = await Promise.all(
+    captured.flatMap((channels, n) =>
+      channels.map((samples, i) => {
+        const about = { samples, rate, channel: i + 1, fullScaleDbu: fullScaleDbu.return[i] ?? null };
+        return n === 0
+          ? analyst.analyze('noise', about)
+          : analyst.analyze('tone', { ...about, hz: TEST_HZ, levelDbfs });
+      }),
+    ),
+  );
+  return spread(delay === null ? findings : [found, ...findings]);
+};
