@@ -88,6 +88,20 @@ export class LoudnessMeter {
     return relative === null ? null : lufsOf(relative);
   }
 
+  /**
+   * Loudness of every window of so many steps of 100 ms, one step apart: 4 is the momentary loudness of EBU Tech 3341, 30 the short-term one.
+   * LUFS, -Infinity for silence; empty where the signal is shorter than one window.
+   */
+  windowsLufs(steps: number): Float64Array {
+    const windows = new Float64Array(Math.max(0, this.#stepCount - steps + 1));
+    for (let first = 0; first < windows.length; first++) {
+      let energy = 0;
+      for (let i = 0; i < steps; i++) energy += this.#steps[first + i]!;
+      windows[first] = lufsOf(energy / (this.#stepBoundary(first + steps) - this.#stepBoundary(first)));
+    }
+    return windows;
+  }
+
   /** Mean energy of the blocks that are over a threshold. */
   #gated(threshold: number): number | null {
     const steps = this.#steps;

@@ -51,6 +51,8 @@ const HIGHEST_HZ = 250;
 /** Not used at either end: a little for the demodulation, the rest for the weighting, which rings on for a while. */
 const TRIM_SECONDS = 1;
 const EDGE_SECONDS = 0.1;
+/** The statistic wants five seconds. */
+export const LEAST_SECONDS = 5 + 2 * TRIM_SECONDS;
 const SPLIT_HZ = 6;
 
 /** The curve at a frequency, linear, with straight lines over log f; it goes on as it ends. */
@@ -68,7 +70,7 @@ export function flutterWeighting(hz: number): number {
  * @throws RangeError when it is shorter
  */
 export function wowFlutter(samples: Float64Array, rate: number, carrierHz: number): WowFlutter {
-  if (samples.length < rate * (5 + 2 * TRIM_SECONDS)) throw new RangeError(`${samples.length / rate} s are too short`);
+  if (samples.length < rate * LEAST_SECONDS) throw new RangeError(`${samples.length / rate} s are too short`);
   const { re, im, rate: slow } = envelope(samples, rate, carrierHz);
   const edge = Math.round(EDGE_SECONDS * slow);
   const used = Math.floor((samples.length / rate) * slow) - 2 * edge;
