@@ -39,7 +39,7 @@ export function dithered(bits: number, seed: number): (x: number) => number {
 }
 
 /** The value of a measurement that must be there and valid. */
-export function valueOf(measurements: readonly Measurement[], name: string, hz?: number): number {
+export function numberOf(measurements: readonly Measurement[], name: string, hz?: number): number {
   const one = measurements.find((m) => m.name === name && (hz === undefined || m.conditions['hz'] === hz));
   assert.ok(one, `there is no ${name}${hz === undefined ? '' : ` at ${hz} Hz`}`);
   assert.ok(one.value !== null, `${name} has no number: ${one.refusal?.reason}, ${one.refusal?.message}`);

@@ -5,7 +5,7 @@ import {
   interChannelMeasurements,
   interChannelResponseMeasurements,
 } from '../../../calibration/measures/inter-channel.js';
-import { gaussian, made, near, reasonOf, sine, valueOf } from '../../peers/known-signals.js';
+import { gaussian, made, near, numberOf, reasonOf, sine } from '../../peers/known-signals.js';
 
 const RATE = 48_000;
 
@@ -14,8 +14,8 @@ test('a tone: 1 dB quieter and 30 degrees behind', () => {
   const first = made(RATE, 2 ** 16, (t) => 0.5 * sine(997, t));
   const other = made(RATE, 2 ** 16, (t) => 0.5 * gain * sine(997, t, -Math.PI / 6));
   const found = interChannelMeasurements(first, other, RATE);
-  near(valueOf(found, 'inter_channel_level_db'), -1, 1e-6);
-  near(valueOf(found, 'inter_channel_phase_deg'), -30, 1e-4);
+  near(numberOf(found, 'inter_channel_level_db'), -1, 1e-6);
+  near(numberOf(found, 'inter_channel_phase_deg'), -30, 1e-4);
   assert.equal(reasonOf(interChannelMeasurements(first, new Float64Array(2 ** 16), RATE)), 'silent');
 });
 
@@ -32,8 +32,8 @@ test('noise through both: three samples later is a phase that grows with the fre
   };
   const found = interChannelResponseMeasurements(stimulus, delayed(100, 1), delayed(103, 2), RATE);
   for (const hz of [100, 1000, 10_000]) {
-    near(valueOf(found, 'inter_channel_level_db', hz), 6.0206, 0.001, `${hz} Hz`);
+    near(numberOf(found, 'inter_channel_level_db', hz), 6.0206, 0.001, `${hz} Hz`);
     const turns = (-3 * hz) / RATE;
-    near(valueOf(found, 'inter_channel_phase_deg', hz), 360 * (turns - Math.round(turns)), 0.2, `${hz} Hz`);
+    near(numberOf(found, 'inter_channel_phase_deg', hz), 360 * (turns - Math.round(turns)), 0.2, `${hz} Hz`);
   }
 });

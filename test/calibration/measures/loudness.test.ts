@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ProgrammeMeter } from '../../../calibration/measures/loudness.js';
-import { made, near, reasonOf, sine, valueOf } from '../../peers/known-signals.js';
+import { made, near, numberOf, reasonOf, sine } from '../../peers/known-signals.js';
 
 const RATE = 48_000;
 
@@ -24,7 +24,7 @@ test('Tech 3341 cases 1 and 2: momentary, short-term and integrated are the same
   for (const level of [-23, -33]) {
     const found = programme([[20, level]]);
     for (const name of ['integrated_lufs', 'momentary_max_lufs', 'short_term_max_lufs'])
-      near(valueOf(found, name), level, 0.1, name);
+      near(numberOf(found, name), level, 0.1, name);
   }
 });
 
@@ -32,14 +32,14 @@ test('Tech 3341 case 9: alternating levels that are constant over 3 s', () => {
   const found = programme(
     Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? [1.34, -20] : [1.66, -30]) as [number, number]),
   );
-  near(valueOf(found, 'short_term_max_lufs'), -23, 0.1);
+  near(numberOf(found, 'short_term_max_lufs'), -23, 0.1);
 });
 
 test('Tech 3341 case 12: alternating levels that are constant over 400 ms', () => {
   const found = programme(
     Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? [0.18, -20] : [0.22, -30]) as [number, number]),
   );
-  near(valueOf(found, 'momentary_max_lufs'), -23, 0.1);
+  near(numberOf(found, 'momentary_max_lufs'), -23, 0.1);
 });
 
 test('Tech 3342 cases 1 to 4: the range', () => {
@@ -51,7 +51,7 @@ test('Tech 3342 cases 1 to 4: the range', () => {
   ];
   for (const [levels, expected] of rows)
     near(
-      valueOf(programme(levels.map((level) => [20, level] as const)), 'loudness_range_lu'),
+      numberOf(programme(levels.map((level) => [20, level] as const)), 'loudness_range_lu'),
       expected,
       1,
       levels.join(' '),
@@ -62,7 +62,7 @@ describe('Tech 3341, true peak', () => {
   const truePeak = (samples: Float64Array) => {
     const meter = new ProgrammeMeter(RATE, 1);
     meter.add(samples, samples.length);
-    return valueOf(meter.measurements(), 'true_peak_dbtp');
+    return numberOf(meter.measurements(), 'true_peak_dbtp');
   };
   const within = (actual: number, expected: number, what: string) =>
     assert.ok(
@@ -106,7 +106,7 @@ describe('Tech 3341, true peak', () => {
 test('nothing over the gate, and nothing as long as a block, is refused', () => {
   assert.equal(reasonOf(programme([[5, -80]]).slice(0, 1)), 'silent');
   assert.equal(reasonOf(programme([[0.3, -20]]).slice(0, 1)), 'too-short');
-  near(valueOf(programme([[0.3, -20]]), 'true_peak_dbtp'), -20, 0.2);
+  near(numberOf(programme([[0.3, -20]]), 'true_peak_dbtp'), -20, 0.2);
 });
 
 test('5.0 and 5.1 are weighted: case 6', () => {
@@ -124,6 +124,6 @@ test('5.0 and 5.1 are weighted: case 6', () => {
       ),
       20 * RATE,
     );
-    near(valueOf(meter.measurements(), 'integrated_lufs'), -23, 0.1, `${channels} channels`);
+    near(numberOf(meter.measurements(), 'integrated_lufs'), -23, 0.1, `${channels} channels`);
   }
 });

@@ -8,7 +8,7 @@ import {
   maximumLevelMeasurements,
   type ToneStep,
 } from '../../../calibration/measures/steps.js';
-import { gaussian, made, near, sine, valueOf } from '../../peers/known-signals.js';
+import { gaussian, made, near, numberOf, sine } from '../../peers/known-signals.js';
 
 const RATE = 48_000;
 const HZ = 997;
@@ -25,16 +25,16 @@ const every = (from: number, to: number, step: number) =>
 
 test('the maximum level of tanh(x), by both methods', () => {
   const found = maximumLevelMeasurements(steps([-40, ...every(-14, -4, 0.5)], Math.tanh), RATE);
-  near(valueOf(found, 'max_level_compression_dbfs'), -8.459, 0.005, 'compression of 0.3 dB');
-  near(valueOf(found, 'max_level_thdn_dbfs'), -9.076, 0.005, 'THD+N of -40 dB');
-  near(valueOf(found, 'max_level_dbfs'), -9.076, 0.005, 'the lower of both');
+  near(numberOf(found, 'max_level_compression_dbfs'), -8.459, 0.005, 'compression of 0.3 dB');
+  near(numberOf(found, 'max_level_thdn_dbfs'), -9.076, 0.005, 'THD+N of -40 dB');
+  near(numberOf(found, 'max_level_dbfs'), -9.076, 0.005, 'the lower of both');
   assert.equal(found.find(({ name }) => name === 'max_level_dbfs')!.conditions['limited'], false);
 });
 
 test('a hard clipper gets to -40 dB a quarter of a decibel above its level, and to -17 dB at +3 dB', () => {
   const clip = (x: number) => Math.max(-0.1, Math.min(0.1, x));
   const found = maximumLevelMeasurements(steps([-40, ...every(-21, -18, 0.1)], clip), RATE);
-  near(valueOf(found, 'max_level_thdn_dbfs'), -20 + 0.25, 0.03, 'THD+N of -40 dB');
+  near(numberOf(found, 'max_level_thdn_dbfs'), -20 + 0.25, 0.03, 'THD+N of -40 dB');
   const [over] = analyzeSteps(steps([-17], clip), RATE);
   assert.ok(over && !isRefusal(over));
   near(over.thdnDb, -17, 0.6, 'overdriven by 3 dB');
@@ -43,7 +43,7 @@ test('a hard clipper gets to -40 dB a quarter of a decibel above its level, and 
 test('the end of the converter counts, and a path that has none says that the steps ended', () => {
   const converter = (x: number) => Math.max(-1, Math.min(1, 2 * x));
   near(
-    valueOf(maximumLevelMeasurements(steps([-40, ...every(-8, -4, 0.5)], converter), RATE), 'max_level_dbfs'),
+    numberOf(maximumLevelMeasurements(steps([-40, ...every(-8, -4, 0.5)], converter), RATE), 'max_level_dbfs'),
     -5.77,
     0.06,
   );
@@ -51,8 +51,8 @@ test('the end of the converter counts, and a path that has none says that the st
     steps([-40, -10, -1], (x) => x / 2),
     RATE,
   );
-  near(valueOf(linear, 'max_level_dbfs'), -1, 1e-9);
-  near(valueOf(linear, 'max_output_dbfs'), -1 - 6.0206, 1e-4);
+  near(numberOf(linear, 'max_level_dbfs'), -1, 1e-9);
+  near(numberOf(linear, 'max_output_dbfs'), -1 - 6.0206, 1e-4);
   assert.equal(linear.find(({ name }) => name === 'max_level_dbfs')!.conditions['limited'], true);
   assert.equal(
     linear.some(({ name }) => name === 'max_level_thdn_dbfs'),
@@ -66,9 +66,9 @@ test('gain linearity: a path that loses half a decibel on the way down, and nois
     const lossDb = levelDbfs < -60 ? 0.5 : 0;
     return { hz, levelDbfs, samples: samples.map((x) => x * 10 ** (-lossDb / 20) + 1e-5 * random()) };
   });
-  near(valueOf(gainLinearityMeasurements(bent, RATE), 'gain_linearity_error_db'), -0.5, 0.1);
+  near(numberOf(gainLinearityMeasurements(bent, RATE), 'gain_linearity_error_db'), -0.5, 0.1);
   near(
-    valueOf(
+    numberOf(
       gainLinearityMeasurements(
         steps(every(-90, -5, 5), (x) => x),
         RATE,

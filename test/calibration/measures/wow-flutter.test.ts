@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wowFlutterMeasurements } from '../../../calibration/measures/wow-flutter.js';
-import { gaussian, made, near, reasonOf, sine, valueOf } from '../../peers/known-signals.js';
+import { gaussian, made, near, numberOf, reasonOf, sine } from '../../peers/known-signals.js';
 
 const RATE = 48_000;
 
@@ -15,16 +15,16 @@ test('0.1 % at 4 Hz reads 0.0997 %, on a machine that is half a percent fast, wi
   const random = gaussian(1);
   const samples = carrier(12, 0.1, 4, 3150 * 1.005).map((x, n) => x + 2e-4 * random() + 1e-3 * sine(50, n / RATE));
   const found = wowFlutterMeasurements(samples, RATE);
-  near(valueOf(found, 'weighted_peak2s_percent'), 0.0997, 0.001);
-  near(valueOf(found, 'speed_error_percent'), 0.5, 0.001);
-  near(valueOf(found, 'weighted_rms_percent'), 0.1 / Math.SQRT2, 0.001);
+  near(numberOf(found, 'weighted_peak2s_percent'), 0.0997, 0.001);
+  near(numberOf(found, 'speed_error_percent'), 0.5, 0.001);
+  near(numberOf(found, 'weighted_rms_percent'), 0.1 / Math.SQRT2, 0.001);
   near(
-    valueOf(wowFlutterMeasurements(carrier(8, 0.1, 4, 2990), RATE), 'speed_error_percent'),
+    numberOf(wowFlutterMeasurements(carrier(8, 0.1, 4, 2990), RATE), 'speed_error_percent'),
     100 * (2990 / 3000 - 1),
     0.001,
   );
   near(
-    valueOf(wowFlutterMeasurements(carrier(8, 0.1, 4, 2990), RATE, { carrierHz: 3150 }), 'speed_error_percent'),
+    numberOf(wowFlutterMeasurements(carrier(8, 0.1, 4, 2990), RATE, { carrierHz: 3150 }), 'speed_error_percent'),
     -5.079,
     0.001,
   );
