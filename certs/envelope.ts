@@ -5,7 +5,7 @@
 import { createHash, type webcrypto } from 'node:crypto';
 import { CompactSign, compactVerify, errors } from 'jose';
 import { canonicalBytes, isCanonical } from '../core/canonical.js';
-import { CalibrationPayload } from '../core/contract/calibration-history.js';
+import { CalibrationPayload, CalibrationSummaryPayload } from '../core/contract/calibration-history.js';
 import { AckPayload, CancelPayload, SessionPayload } from '../core/contract/control.js';
 import {
   MAX_IAT_AHEAD_SECONDS,
@@ -35,8 +35,8 @@ export interface Payloads {
   ack: AckPayload;
   session: SessionPayload;
   event: EventPayload;
-  /** What a rig says to everybody: which of the three it is shows in its `state`, `health` or `alert`. */
-  state: StatePayload | HealthPayload | AlertPayload;
+  /** What a rig says to everybody: which of the four it is shows in its `state`, `health`, `alert` or `calibration`. */
+  state: StatePayload | HealthPayload | AlertPayload | CalibrationSummaryPayload;
   /** What a rig measured, for the record: it asks nobody to act. */
   calibration: CalibrationPayload;
 }
@@ -230,8 +230,9 @@ function schemaOf(purpose: EnvelopePurpose, parsed: unknown) {
     case 'calibration':
       return CalibrationPayload;
     case 'state': {
-      // A union would answer with the faults of all three.
+      // A union would answer with the faults of all four.
       const has = (key: string) => typeof parsed === 'object' && parsed !== null && key in parsed;
+      if (has('calibration')) return CalibrationSummaryPayload;
       return has('health') ? HealthPayload : has('alert') ? AlertPayload : StatePayload;
     }
   }

@@ -251,6 +251,15 @@ export const ERRORS = {
     advice: "A commit's outcome is unknown; the daemon restarts and reads the journal again.",
   },
   'journal.schema': { exit: CONFIG, advice: 'The journal was written by a newer outboard. Install that version.' },
+  'calibration.limit': {
+    exit: IOERR,
+    advice: 'Look at the insert with `outboard report`, then measure it again in maintenance.',
+  },
+  'calibration.drift': {
+    exit: IOERR,
+    advice:
+      'Look at the unit. If it is as it shall be, make the new run the baseline (`outboard calibration baseline`).',
+  },
   'history.open': {
     exit: CONFIG,
     advice: 'The calibration history cannot be opened. Check the file; set it aside to begin a new one.',

@@ -147,7 +147,21 @@ export class History {
          ORDER BY started_at DESC, id DESC LIMIT @limit`,
       )
       .all({ insert: insert ?? null, kind: kind ?? null, since: since ?? 0, limit: limit ?? -1 })
-      .map((row) => ({ ...(JSON.parse(row.summary) as RunSummary), baseline: row.baseline === 1 }));
+      .map(summaryOfRow);
+  }
+
+  /** The newest run of each kind. */
+  newest(insert: string): RunSummary[] {
+    return this.#open
+      .prepare<unknown[], RunRow>(
+        `SELECT summary, ${IS_BASELINE} FROM run AS run
+         WHERE insert_name = @insert AND NOT EXISTS (
+           SELECT 1 FROM run AS later WHERE later.insert_name = run.insert_name AND later.kind = run.kind
+             AND (later.started_at, later.id) > (run.started_at, run.id))
+         ORDER BY started_at DESC, id DESC`,
+      )
+      .all({ insert })
+      .map(summaryOfRow);
   }
 
   /** Valid readings of the measurements with these names, each comparable set of them for itself. */
@@ -326,6 +340,10 @@ function summaryOf(run: CalibrationRun, digest: string): Omit<RunSummary, 'basel
     problem: run.problem?.code ?? null,
     digest,
   };
+}
+
+function summaryOfRow({ summary, baseline }: Pick<RunRow, 'summary' | 'baseline'>): RunSummary {
+  return { ...(JSON.parse(summary) as RunSummary), baseline: baseline === 1 };
 }
 
 function bit(value: boolean | null): number | null {

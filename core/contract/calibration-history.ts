@@ -1,7 +1,8 @@
 /** The history of calibration as it is read: runs, baselines, trends; and what the rig signs of a run. */
 import { z } from 'zod';
-import { CalibrationKind, type CalibrationRun, Measurement } from './calibration.js';
-import { Digest, LocalName, PartyName, RigId, Seconds, Uuid } from './primitives.js';
+import { CalibrationKind, CalibrationRun, CalibrationSet, Measurement } from './calibration.js';
+import { EffectiveLimits } from './calibration-limits.js';
+import { CompactJws, Digest, LocalName, PartyName, RigId, Seconds, Uuid } from './primitives.js';
 
 /** A run before anybody judged it. */
 export type UnjudgedRun = Omit<CalibrationRun, 'limits' | 'verdicts' | 'drifts' | 'passed'>;
@@ -73,3 +74,62 @@ export const CalibrationPayload = z.strictObject({
   }),
 });
 export type CalibrationPayload = z.infer<typeof CalibrationPayload>;
+
+/** What everybody may know of the calibration of one insert: what is in force, and how the newest run of each kind ended. */
+export const CalibrationSummary = z.strictObject({
+  insert: LocalName,
+  calibration: z.string().nullable().meta({ description: 'version in force for takes that begin now' }),
+  runs: z.array(
+    RunSummary.pick({
+      run: true,
+      kind: true,
+      virtual: true,
+      endedAt: true,
+      measurements: true,
+      refused: true,
+      failed: true,
+      alarms: true,
+      passed: true,
+      limits: true,
+      problem: true,
+      digest: true,
+    }),
+  ),
+});
+export type CalibrationSummary = z.infer<typeof CalibrationSummary>;
+
+export const CalibrationSummaryPayload = z.strictObject({
+  iss: RigId,
+  iat: Seconds,
+  seq: z.int().min(1),
+  ttl: z.int().min(1),
+  calibration: CalibrationSummary,
+});
+export type CalibrationSummaryPayload = z.infer<typeof CalibrationSummaryPayload>;
+
+export const RunsQuery = z.strictObject({
+  insert: LocalName.optional(),
+  kind: CalibrationKind.optional(),
+  since: z.coerce.number().int().min(0).optional().meta({ description: 'NumericDate' }),
+  limit: z.coerce.number().int().min(1).max(10_000).default(200),
+});
+export const RunsAnswer = z.strictObject({ rig: RigId, runs: z.array(RunSummary) });
+export type RunsAnswer = z.infer<typeof RunsAnswer>;
+
+export const RunAnswer = z.strictObject({
+  document: CalibrationRun,
+  token: CompactJws.meta({ description: "the rig's word on the document's digest" }),
+});
+export type RunAnswer = z.infer<typeof RunAnswer>;
+
+export const InsertHistoryQuery = RunsQuery.pick({ since: true });
+export const InsertHistoryAnswer = z.strictObject({
+  rig: RigId,
+  insert: LocalName,
+  calibration: z.string().nullable().meta({ description: 'version in force for takes that begin now' }),
+  set: CalibrationSet.nullable().meta({ description: 'the newest one that this rig has measured' }),
+  limits: EffectiveLimits,
+  baselines: z.array(Baseline),
+  series: z.array(Series).meta({ description: 'of every measurement that has a limit or whose drift is watched' }),
+});
+export type InsertHistoryAnswer = z.infer<typeof InsertHistoryAnswer>;

@@ -299,6 +299,9 @@ export const RigConfig = z.strictObject({
       description:
         'a short check of each insert by the rig itself: after so long without a job, and not more often than that',
     }),
+  measurementLimits: FilePath.optional().meta({
+    description: 'what measurements have to keep, per class, processor and insert; the built-in limits where absent',
+  }),
   isolation: Isolation.prefault({}),
   limits: Limits.prefault({}),
 });

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { CalibrationNews } from './calibration.js';
+import { InsertHistoryAnswer, InsertHistoryQuery, RunAnswer, RunsAnswer, RunsQuery } from './calibration-history.js';
 import { JOSE, JOSE_JSON } from './envelope.js';
 import { RecalledSetting } from './event.js';
 import { HealthCheck, HealthPayload, Mode, StatePayload } from './health.js';
@@ -85,6 +86,7 @@ export const BroadcastAnswer = z.strictObject({
   seq: z.int().min(0),
   state: CompactJws,
   health: z.array(z.strictObject({ subsystem: z.string(), token: CompactJws })),
+  calibration: z.array(z.strictObject({ insert: LocalName, token: CompactJws })),
 });
 export type BroadcastAnswer = z.infer<typeof BroadcastAnswer>;
 
@@ -311,7 +313,7 @@ export const ROUTES: readonly Route[] = [
     socket: 'courier',
     method: 'GET',
     path: '/broadcast',
-    summary: 'Long poll for the signed state and health that shall be retained at the broker.',
+    summary: 'Long poll for the signed state, health and calibration that shall be retained at the broker.',
     query: BroadcastQuery,
     answer: json(BroadcastAnswer),
   },
@@ -351,6 +353,29 @@ export const ROUTES: readonly Route[] = [
     path: '/processors/:name',
     summary: 'One processor with all its parameters; in maintenance with their present values, read from the unit now.',
     answer: json(ProcessorAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/calibration/runs',
+    summary: 'The runs of calibration, newest first.',
+    query: RunsQuery,
+    answer: json(RunsAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/calibration/runs/:run',
+    summary: 'The signed document of one run, with every measurement and curve.',
+    answer: json(RunAnswer),
+  },
+  {
+    socket: 'control',
+    method: 'GET',
+    path: '/calibration/inserts/:insert',
+    summary: 'Calibration, limits, baselines and trends of one insert.',
+    query: InsertHistoryQuery,
+    answer: json(InsertHistoryAnswer),
   },
   {
     socket: 'control',

@@ -14,6 +14,7 @@ export function topics(rig: string) {
     state: `${base}/state`,
     health: (subsystem: Subsystem) => `${base}/health/${subsystem}`,
     alert: `${base}/alert`,
+    calibration: (insert: string) => `${base}/calibration/${insert}`,
     trust: TRUST_TOPIC,
   };
 }
@@ -101,5 +102,15 @@ export const TOPIC_TABLE: readonly TopicRow[] = [
     qos: 1,
     carries: 'a signed alert, as compact JWS',
     schemas: ['AlertPayload'],
+  },
+  {
+    address: 'outboard/v1/{rig}/calibration/{insert}',
+    direction: 'from the rig',
+    publisher: 'courier',
+    reader: 'monitor',
+    retained: true,
+    qos: 1,
+    carries: 'the signed summary of the calibration of an insert, as compact JWS',
+    schemas: ['CalibrationSummaryPayload'],
   },
 ];

@@ -1,5 +1,5 @@
 /**
- * The retained documents: the rig's signed state and health, or the courier's only word of its own, `unreachable`.
+ * The retained documents: the rig's signed state, health and calibration, or the courier's only word of its own, `unreachable`.
  *
  * The rig's long poll is also how the courier knows that the rig lives: the poll ends the moment its process does. What shall stand
  * at the broker and what stands there are compared, so that a reconnect, a lost publish or a quick change all end in the same state.
@@ -102,6 +102,7 @@ export class Broadcast {
       if (known.success) this.#wanted.set(at.health(known.data), token);
       else this.#logger.warn({ subsystem }, 'the rig names a subsystem that has no topic');
     }
+    for (const { insert, token } of answer.calibration) this.#wanted.set(at.calibration(insert), token);
     this.#wake?.();
   }
 

@@ -1,7 +1,8 @@
-/** The signed state and health that stand retained at the broker: said anew every 30 s and at each change, numbered over restarts. */
+/** The signed state, health and calibration that stand retained at the broker: said anew every 30 s and at each change, numbered over restarts. */
 
 import type { Signer } from '../../certs/keys.js';
 import {
+  type CalibrationSummary,
   type HealthPayload,
   STATE_INTERVAL_SECONDS,
   STATE_TTL_SECONDS,
@@ -23,12 +24,15 @@ export interface BroadcastOptions {
   signer: Signer;
   state(): StatePayload['state'];
   health(): Promise<HealthPayload['health'][]>;
+  /** Of every insert. */
+  calibration(): CalibrationSummary[];
 }
 
 interface Said {
   seq: number;
   state: string;
   health: { subsystem: string; token: string }[];
+  calibration: { insert: string; token: string }[];
 }
 
 export class Broadcast {
@@ -104,6 +108,12 @@ export class Broadcast {
         health.map(async (entry) => ({
           subsystem: entry.subsystem,
           token: await signer.sign('state', { ...common, health: entry }),
+        })),
+      ),
+      calibration: await Promise.all(
+        this.#o.calibration().map(async (summary) => ({
+          insert: summary.insert,
+          token: await signer.sign('state', { ...common, calibration: summary }),
         })),
       ),
     };

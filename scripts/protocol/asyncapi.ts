@@ -26,6 +26,7 @@ const SIGNED: Record<string, Purpose> = {
   StatePayload: 'state',
   HealthPayload: 'state',
   AlertPayload: 'state',
+  CalibrationSummaryPayload: 'state',
 };
 
 const PARAMETERS: Record<string, JsonSchema> = {
@@ -35,6 +36,7 @@ const PARAMETERS: Record<string, JsonSchema> = {
     examples: ['dispatcher.demo'],
   },
   subsystem: { description: 'Part of the rig whose health this is.' },
+  insert: { description: 'Name of the insert in the configuration of the rig.' },
 };
 
 const OVERVIEW = `Jobs go to a rig and events, state and health come from it, over MQTT with mutual TLS 1.3.

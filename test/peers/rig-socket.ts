@@ -42,7 +42,12 @@ export class RigSocketPeer {
   readonly #changes = new EventEmitter().setMaxListeners(0);
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
-  #broadcast = { seq: 1, state: 'e30.e30.first', health: [] as { subsystem: string; token: string }[] };
+  #broadcast = {
+    seq: 1,
+    state: 'e30.e30.first',
+    health: [] as { subsystem: string; token: string }[],
+    calibration: [] as { insert: string; token: string }[],
+  };
 
   constructor(path: string) {
     this.path = path;
@@ -83,8 +88,12 @@ export class RigSocketPeer {
   }
 
   /** New retained documents. */
-  say(state: string, health: { subsystem: string; token: string }[] = []): void {
-    this.#broadcast = { seq: this.#broadcast.seq + 1, state, health };
+  say(
+    state: string,
+    health: { subsystem: string; token: string }[] = [],
+    calibration: { insert: string; token: string }[] = [],
+  ): void {
+    this.#broadcast = { seq: this.#broadcast.seq + 1, state, health, calibration };
     this.#changed();
   }
 

@@ -6,6 +6,7 @@ import { createUnit, loadProfiles } from '../../../drivers/processors/index.js';
 import { modifierOf } from '../../audio-driver.js';
 import { loadCalibration } from '../../calibration-file.js';
 import { createClockSync } from '../../clock-sync.js';
+import { loadMeasurementLimits } from '../../measurement-limits-file.js';
 import { checkPatchbays } from '../../patchbay-routes.js';
 import { type LoadedRigConfig, loadRigConfig } from '../../rig-config.js';
 import { type UnitPort, unitPort } from '../../unit-port.js';
@@ -75,6 +76,14 @@ async function checkDevices(report: CheckReport, loaded: LoadedRigConfig): Promi
     return { finding: [...value.values()].map((p) => `${p.id} ${p.version}`).join(', '), value };
   });
   if (!profiles) return;
+  if (config.measurementLimits !== undefined)
+    await report.run('measurement limits', async () => {
+      const limits = [...(await loadMeasurementLimits(loaded, profiles))];
+      const version = limits[0]?.[1].version;
+      return only(
+        `version ${version}: ${limits.map(([insert, { class: kind }]) => `${insert} as ${kind}`).join(', ')}`,
+      );
+    });
   if (Object.values(config.processors).every(({ profile }) => profiles.has(profile)))
     await report.run('patchbays', async () => {
       checkPatchbays(config, profiles);

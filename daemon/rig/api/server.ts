@@ -24,6 +24,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'blob.unexpected': 404,
   'blob.offset': 409,
   'job.unknown': 404,
+  'history.unknown': 404,
   'rig.mode': 409,
   'source.size': 413,
   'source.digest': 422,

@@ -36,6 +36,7 @@ async function broadcast(
     signer: await loadSigner('rig-01', await generateSigningKey()),
     state: () => ({}) as StatePayload['state'],
     health,
+    calibration: () => [],
   });
 }
 
