@@ -10,6 +10,7 @@ import { createUnit } from '../../drivers/processors/unit.js';
 import { audioDriver, modifierOf } from '../audio-driver.js';
 import { loadCalibration } from '../calibration-file.js';
 import type { Logger } from '../log.js';
+import { loadMeasurementLimits } from '../measurement-limits-file.js';
 import { checkPatchbays } from '../patchbay-routes.js';
 import type { LoadedRigConfig } from '../rig-config.js';
 import { unitPorts } from '../unit-port.js';
@@ -33,11 +34,14 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
   const profiles = await loadProfiles();
   const ports = unitPorts(loaded, profiles);
   checkPatchbays(config, profiles);
+  // Read anew for every run; what cannot be read now is a fault of the configuration.
+  await loadMeasurementLimits(loaded, profiles);
   const { audio, device, analog } = await audioDriver(loaded);
   const { courier, control } = config.sockets;
   return {
     config,
     calibration: await loadCalibration(loaded),
+    measurementLimits: () => loadMeasurementLimits(loaded, profiles),
     stateDir: resolve(config.stateDir),
     journalKey: await journalKey(loaded, around.credentialsDirectory),
     wrappingKeys: await wrappingKeys([config.keys.wrapping].flat().map(resolve)),

@@ -10,6 +10,7 @@ import { verifyEnvelope } from '../../certs/envelope.js';
 import type { Signer } from '../../certs/keys.js';
 import {
   type CalibrationFile,
+  type EffectiveLimits,
   type InterfaceAnswer,
   type LinkReport,
   type Problem,
@@ -32,6 +33,7 @@ import { courierRoutes } from './api/courier-api.js';
 import { createServer, type Listener, listen } from './api/server.js';
 import { Bounce } from './bounce.js';
 import { Broadcast } from './broadcast.js';
+import { HistoryArchive } from './calibration/history-archive.js';
 import { GearAlerts } from './gear-alerts.js';
 import { GearDesk } from './gear-desk.js';
 import { healthOf } from './health.js';
@@ -61,6 +63,8 @@ const STALE_ROUND_MS = 3 * STATE_INTERVAL_SECONDS * 1000;
 export interface RigOptions {
   config: RigConfig;
   calibration: CalibrationFile | null;
+  /** As they stand now: technicians edit them while the rig runs. @throws OutboardError config.* | limits.* */
+  measurementLimits(): Promise<ReadonlyMap<string, EffectiveLimits>>;
   stateDir: string;
   journalKey: Buffer;
   /** By thumbprint: the present one, and those before it while grants for them are open. */
@@ -97,6 +101,7 @@ export class Rig {
   readonly #intake: Intake;
   readonly #outgoing: Outgoing;
   readonly #transfers: Transfers;
+  readonly #archive: HistoryArchive;
   readonly #broadcast: Broadcast;
   readonly #maintenance: Maintenance;
   readonly #upkeep: Upkeep;
@@ -194,6 +199,14 @@ export class Rig {
     this.#memory = memory;
     this.#scheduler = scheduler;
     this.#intake = new Intake({ config, calibration, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
+    this.#archive = new HistoryArchive({
+      file: join(options.stateDir, 'calibration.sqlite'),
+      config,
+      journal,
+      signer,
+      limits: options.measurementLimits,
+      alert: (severity, problem) => this.#alert(severity, problem),
+    });
     this.#broadcast = new Broadcast({
       rig,
       log,
@@ -211,6 +224,7 @@ export class Rig {
           stateDir: options.stateDir,
           link: () => this.#link,
         }),
+      calibration: () => this.#archive.summaries(calibration?.version ?? null),
     });
     this.#gearDesk = new GearDesk({ config, rack, mode: () => this.#mode.mode });
     this.#maintenance = new Maintenance({
@@ -235,6 +249,7 @@ export class Rig {
     // A full disk refuses even the commits that would free it.
     await this.#spool.open();
     this.#journal.open(journalKey);
+    this.#archive.open();
     if (this.#o.newEpoch !== undefined) beginEpoch(this.#journal, this.#o.newEpoch);
     const disbelief = await this.#trust.load();
     if (disbelief)
@@ -261,6 +276,8 @@ export class Rig {
         trust: this.#trust,
         maintenance: this.#maintenance,
         gear: this.#gearDesk,
+        archive: this.#archive,
+        calibration: () => this.#o.calibration?.version ?? null,
         status: () => this.#status(),
         audio: (probe) => this.#interface(probe),
       }),
@@ -295,6 +312,7 @@ export class Rig {
     await this.#keeper.stop();
     this.#abort.abort();
     await this.#rack.stop();
+    this.#archive.close();
     this.#journal.close();
   }
 
@@ -327,6 +345,7 @@ export class Rig {
       this.#scheduler.poke();
     });
     this.#trust.onChange(changed);
+    this.#archive.onChange(changed);
   }
 
   /**

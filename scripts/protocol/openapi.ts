@@ -96,7 +96,7 @@ function operationId(route: Route): string {
 function pathParameters(route: Route): JsonSchema[] {
   return [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => {
     if (name === 'digest') return { name, in: 'path', required: true, schema: { $ref: `${PREFIX}Digest` } };
-    const described = { name: LocalName, run: Uuid }[name!];
+    const described = { name: LocalName, insert: LocalName, run: Uuid }[name!];
     if (!described) throw new Error(`path parameter ${name} is not described`);
     const { $schema: _, ...schema } = z.toJSONSchema(described);
     return { name, in: 'path', required: true, schema };

@@ -12,7 +12,7 @@ export interface RunOptions {
   at?: number;
   channels?: number;
   /** Added to every gain. */
-  gainDb?: number;
+  loopGainDb?: number;
   /** Added to noise and distortion. */
   worseDb?: number;
   /** Of each return; null where nobody measured it. */
@@ -84,9 +84,9 @@ class Figures {
   }
 
   one(name: string, unit: string, value: number, more: Partial<Measurement> = {}): Measurement {
-    const { gainDb = 0, worseDb = 0, scatterDb = 0.004 } = this.#o;
+    const { loopGainDb = 0, worseDb = 0, scatterDb = 0.004 } = this.#o;
     const scatter = scatterDb * (this.#random() + this.#random() + this.#random() - 1.5) * 2;
-    const shift = name === 'loop_gain_db' ? gainDb : /thd|noise|imd|dfd|crosstalk/.test(name) ? worseDb : 0;
+    const shift = name === 'loop_gain_db' ? loopGainDb : /thd|noise|imd|dfd|crosstalk/.test(name) ? worseDb : 0;
     return {
       name,
       value: unit.startsWith('d') ? value + shift + scatter : value,

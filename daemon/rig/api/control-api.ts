@@ -9,11 +9,11 @@ import {
 import type { GearDesk } from '../gear-desk.js';
 import { type Maintenance, NONCE_SECONDS } from '../maintenance.js';
 import type { TrustStore } from '../trust-store.js';
+import { type CalibrationApi, calibrationRoutes } from './calibration-api.js';
 import { applyTrust } from './courier-api.js';
 import { parse } from './server.js';
 
-export interface ControlApi {
-  rig: string;
+export interface ControlApi extends CalibrationApi {
   trust: TrustStore;
   maintenance: Maintenance;
   gear: GearDesk;
@@ -27,6 +27,7 @@ export function controlRoutes(app: FastifyInstance, api: ControlApi): void {
   app.get('/interface', async (request) => await api.audio(parse(InterfaceQuery, request.query).probe));
   app.get('/processors', async () => api.gear.list());
   app.get('/processors/:name', async (request) => await api.gear.show((request.params as { name: string }).name));
+  calibrationRoutes(app, api);
   app.post('/trust', async (request) => await applyTrust(api.trust, request.body as string));
   app.get('/session/nonce', async (request) => ({
     nonce: api.maintenance.nonce(request.raw.socket),

@@ -59,9 +59,14 @@ export class HistoryArchive {
    * @throws OutboardError calibration.insert | config.* | limits.class | limits.version
    */
   async limitsOf(insert: string): Promise<EffectiveLimits> {
+    const limits = await this.#limits(insert);
+    this.#history.claimLimits(limits);
+    return limits;
+  }
+
+  async #limits(insert: string): Promise<EffectiveLimits> {
     const limits = (await this.#o.limits()).get(insert);
     if (!limits) throw new OutboardError('calibration.insert', `this rig has no insert ${insert}`);
-    this.#history.claimLimits(limits);
     return limits;
   }
 
@@ -120,10 +125,10 @@ export class HistoryArchive {
 
   /**
    * @param since seconds since the epoch: of the trends
-   * @throws as `limitsOf`
+   * @throws OutboardError calibration.insert | config.* | limits.class
    */
   async insert(insert: string, since?: number): Promise<Omit<InsertHistoryAnswer, 'rig' | 'calibration'>> {
-    const limits = await this.limitsOf(insert);
+    const limits = await this.#limits(insert);
     const names = new Set([...limits.limits, ...limits.drift].map(({ measurement }) => measurement));
     return {
       insert,

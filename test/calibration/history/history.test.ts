@@ -40,7 +40,9 @@ test('a run comes out of the file as it went in, also for the next process', (t)
 test('a run is written once', (t) => {
   const history = opened(t);
   history.add(unlimited(calibrationRun({ n: 1 })), 'a.b.c');
-  assert.throws(() => history.add(unlimited(calibrationRun({ n: 1, gainDb: 1 })), 'a.b.c'), { code: 'history.known' });
+  assert.throws(() => history.add(unlimited(calibrationRun({ n: 1, loopGainDb: 1 })), 'a.b.c'), {
+    code: 'history.known',
+  });
   assert.equal(history.list().length, 1);
 });
 
@@ -78,7 +80,7 @@ test('runs are listed newest first, by insert, kind and time', (t) => {
 
 test('readings of one measurement follow each other over the runs; other conditions are another series', (t) => {
   const history = opened(t);
-  for (const n of [3, 1, 2]) history.add(unlimited(calibrationRun({ n, gainDb: n / 10 })), 'a.b.c');
+  for (const n of [3, 1, 2]) history.add(unlimited(calibrationRun({ n, loopGainDb: n / 10 })), 'a.b.c');
   const found = history.series({ insert: 'a', names: ['loop_gain_db', 'crosstalk_selective_db'] });
   for (const series of found) Series.parse(series);
   const gains = found.filter(({ name }) => name === 'loop_gain_db');
@@ -122,7 +124,7 @@ test('a measurement is compared with the baseline of the same setup only', (t) =
       settings: { gain },
     },
   ];
-  for (const n of [1, 2, 3]) history.add(unlimited(calibrationRun({ n, gainDb: n, processors: unit(0) })), 'a.b.c');
+  for (const n of [1, 2, 3]) history.add(unlimited(calibrationRun({ n, loopGainDb: n, processors: unit(0) })), 'a.b.c');
   const same = calibrationRun({ n: 4, kind: 'level', processors: unit(0) });
   const since = history.sinceBaseline(same, same.measurements[0]!)!;
   assert.equal(since.baseline, runId(1));

@@ -94,7 +94,7 @@ test('a good loop passes, and every rule of its class finds something in a suite
 test('what is beyond a limit fails by its own name', () => {
   const history = new History(':memory:');
   history.open();
-  const gain = assess(calibrationRun({ n: 1, gainDb: -0.2 }), effectiveLimits(LOOP, null), history);
+  const gain = assess(calibrationRun({ n: 1, loopGainDb: -0.2 }), effectiveLimits(LOOP, null), history);
   assert.deepEqual([gain.passed, failures(gain).map(([rule]) => rule)], [false, ['gain', 'gain']]);
   const noisy = assess(calibrationRun({ n: 1, worseDb: 8 }), effectiveLimits(LOOP, null), history);
   assert.deepEqual(
@@ -184,8 +184,8 @@ test('half a decibel of level and three of noise against the baseline are alarms
       .drifts.filter(({ alarm }) => alarm)
       .map(({ rule, baseline }) => [rule, baseline]);
   assert.deepEqual(alarms(calibrationRun({ n: 2 })), []);
-  assert.deepEqual(alarms(calibrationRun({ n: 2, gainDb: 0.4, worseDb: -2.8 })), []);
-  assert.deepEqual(alarms(calibrationRun({ n: 2, gainDb: -0.55 })), [
+  assert.deepEqual(alarms(calibrationRun({ n: 2, loopGainDb: 0.4, worseDb: -2.8 })), []);
+  assert.deepEqual(alarms(calibrationRun({ n: 2, loopGainDb: -0.55 })), [
     ['gain', runId(1)],
     ['gain', runId(1)],
   ]);
@@ -200,8 +200,10 @@ test('once the scatter is known, three sigmas are an alarm, but never less than 
   const history = new History(':memory:');
   history.open();
   const limits = effectiveLimits(LINE, null);
-  const gain = (n: number, gainDb: number) =>
-    assess(calibrationRun({ n, gainDb, scatterDb: 0.02 }), limits, history).drifts.find(({ rule }) => rule === 'gain')!;
+  const gain = (n: number, loopGainDb: number) =>
+    assess(calibrationRun({ n, loopGainDb, scatterDb: 0.02 }), limits, history).drifts.find(
+      ({ rule }) => rule === 'gain',
+    )!;
   for (let n = 1; n <= 12; n++) history.add(assess(calibrationRun({ n, scatterDb: 0.02 }), limits, history), 'a.b.c');
   const { sigma, allowed } = gain(13, 0);
   assert.ok(sigma! > 0.01 && sigma! < 0.03, `sigma ${sigma}`);

@@ -215,6 +215,13 @@ describe('the courier', () => {
       await stateIs(token('draining'));
     });
 
+    it('hold the calibration of each insert', async () => {
+      const topic = `outboard/v1/${RIG}/calibration/a`;
+      await site.outside.subscribe(topic);
+      site.rig.say(token('ready'), [], [{ insert: 'a', token: token('in order') }]);
+      await site.outside.until(() => site.outside.on(topic).at(-1) === token('in order'));
+    });
+
     it('say unreachable at once when the rig dies, and what the rig says when it is back', async () => {
       site.rig.say(token('before'));
       await stateIs(token('before'));
