@@ -133,12 +133,6 @@ export const ERRORS = {
   'wav.empty': { exit: DATA, advice: 'The file holds no frames. Send one with sound in it.' },
   'wav.truncated': { exit: DATA, advice: 'The file ends before its data chunk does. Export it again.' },
 
-  'analyze.channels': {
-    exit: DATA,
-    advice: 'Give a file with the channels that the measurement needs; see --channel.',
-  },
-  'analyze.rate': { exit: DATA, advice: 'Stimulus and capture must have one rate: nothing is resampled.' },
-
   'take.spoiled': {
     exit: IOERR,
     advice: 'A sample was lost in every attempt. See the faults in the event; measure the interface.',
@@ -229,6 +223,10 @@ export const ERRORS = {
     advice: "The insert's return did not become quiet. Check the unit and its cabling, or raise isolation.quietDbfs.",
   },
 
+  'interface.released': {
+    exit: TEMPFAIL,
+    advice: 'A technician gave the interface to outside tools. `outboard maintenance exit` takes it back.',
+  },
   'calibration.insert': { exit: DATA, advice: 'Name an insert of this rig: `outboard status` lists them.' },
   'calibration.ceiling': {
     exit: DATA,

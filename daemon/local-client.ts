@@ -55,7 +55,7 @@ export class LocalClient {
 
   /** @throws OutboardError rig.unreachable | rig.answer | the code of the rig's refusal */
   async get<S extends z.ZodType>(path: string, schema: S, options: CallOptions = {}): Promise<z.output<S>> {
-    return parse(path, schema, succeeded(path, await this.exchange('GET', path, undefined, options)));
+    return parse(path, schema, succeeded(path, await this.exchange('GET', path, undefined, options)).body.toString());
   }
 
   /** A POST whose answer has no body when `schema` is null. @throws as `get` */
@@ -63,7 +63,7 @@ export class LocalClient {
   async post<S extends z.ZodType>(path: string, body: Body, schema: S, options?: CallOptions): Promise<z.output<S>>;
   async post(path: string, body: Body, schema: z.ZodType | null, options: CallOptions = {}): Promise<unknown> {
     const answer = succeeded(path, await this.exchange('POST', path, body, options));
-    return schema === null ? undefined : parse(path, schema, answer);
+    return schema === null ? undefined : parse(path, schema, answer.body.toString());
   }
 
   /** One request and its whole answer, whatever the status. @throws OutboardError rig.unreachable | rig.answer */
@@ -134,7 +134,32 @@ export class LocalClient {
     yield* receive(response, options.signal);
   }
 
-  /** Closes the idle connections. */
+  /**
+   * One JSON object a line, as they come, until the rig ends it.
+   * @throws as `get`; `rig.unreachable` when nothing comes for a minute
+   */
+  async *lines<S extends z.ZodType>(
+    path: string,
+    schema: S,
+    options: CallOptions = {},
+  ): AsyncGenerator<z.output<S>, void, undefined> {
+    const response = await this.#head('GET', path, options, (req) => {
+      req.end();
+      return Promise.resolve();
+    });
+    if (response.statusCode !== 200) succeeded(path, await collect(path, response, options.signal));
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const chunk of receive(response, options.signal)) {
+      const whole = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      rest = whole.pop()!;
+      if (rest.length > MAX_ANSWER_BYTES) throw new OutboardError('rig.answer', `a line of ${path} has no end`);
+      for (const line of whole) yield parse(path, schema, line);
+    }
+    if (rest !== '') throw new OutboardError('rig.answer', `the last line of ${path} is cut off`);
+  }
+
+  /** Closes its connections. */
   close(): void {
     this.#agent.destroy();
   }
@@ -265,10 +290,10 @@ function withQuery(path: string, query: CallOptions['query']): string {
   return `${path}?${new URLSearchParams(text)}`;
 }
 
-function parse<S extends z.ZodType>(path: string, schema: S, answer: Answer): z.output<S> {
+function parse<S extends z.ZodType>(path: string, schema: S, text: string): z.output<S> {
   let value: unknown;
   try {
-    value = JSON.parse(answer.body.toString('utf8'));
+    value = JSON.parse(text);
   } catch (cause) {
     throw new OutboardError('rig.answer', `the answer to ${path} is no JSON`, { cause });
   }
@@ -286,10 +311,15 @@ function succeeded(path: string, answer: Answer): Answer {
   const { status } = answer;
   if (status >= 200 && status < 300) return answer;
   const problem = problemOf(answer);
-  if (problem && Object.hasOwn(ERRORS, problem.code))
-    throw new OutboardError(problem.code as ErrorCode, problem.message, { details: { ...problem.details, status } });
-  const message = problem ? `${problem.code}: ${problem.message}` : `the rig answers ${status} to ${path}`;
-  throw new OutboardError('rig.answer', message, { details: { status } });
+  if (problem) throw errorOf(problem, { status });
+  throw new OutboardError('rig.answer', `the rig answers ${status} to ${path}`, { details: { status } });
+}
+
+/** A problem that the rig tells, as the error that it was there; one with a code that nobody here knows is `rig.answer`. */
+export function errorOf({ code, message, details }: Problem, more: Record<string, unknown> = {}): OutboardError {
+  if (Object.hasOwn(ERRORS, code))
+    return new OutboardError(code as ErrorCode, message, { details: { ...details, ...more } });
+  return new OutboardError('rig.answer', `${code}: ${message}`, { details: more });
 }
 
 /** The problem document of a refusal, if it has one. */

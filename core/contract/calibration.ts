@@ -188,7 +188,7 @@ export const CalibrationNews = z.discriminatedUnion('news', [
       .strictObject({
         channel: z.int().min(1),
         hz: z.array(z.number()).meta({ description: 'upper edges of the bands; the first one begins at 20 Hz' }),
-        dbfs: z.array(z.number().nullable()).meta({ description: 'the highest line in the band' }),
+        dbfs: z.array(z.number().nullable()).meta({ description: 'of all that is in the band' }),
       })
       .nullable(),
   }),
@@ -201,5 +201,6 @@ export const CalibrationNews = z.discriminatedUnion('news', [
   }),
   z.strictObject({ news: z.literal('answered'), question: z.int().min(1), value: z.number() }),
   z.strictObject({ news: z.literal('over'), document: CalibrationRun }),
+  z.strictObject({ news: z.literal('failed'), problem: Problem }).meta({ description: 'there is no document' }),
 ]);
 export type CalibrationNews = z.infer<typeof CalibrationNews>;

@@ -21,6 +21,9 @@ import {
   Uuid,
 } from './primitives.js';
 
+/** One JSON object a line, for as long as there is something to tell. */
+export const NDJSON = 'application/x-ndjson';
+
 /** A long poll is answered after at most this long, empty if need be. */
 export const MAX_WAIT_SECONDS = 30;
 export const WaitQuery = z.strictObject({ wait: z.coerce.number().min(0).max(MAX_WAIT_SECONDS).default(0) });
@@ -395,10 +398,10 @@ export const ROUTES: readonly Route[] = [
   {
     socket: 'control',
     method: 'GET',
-    path: '/calibration/progress/:run',
+    path: '/calibration/runs/:run/live',
     summary:
       'What happens in a run of calibration, one JSON object a line, until its document has come. The run ends when the connection closes on which it was asked for.',
-    answer: { type: 'application/x-ndjson', schema: CalibrationNews },
+    answer: { type: NDJSON, schema: CalibrationNews },
   },
   {
     socket: 'control',

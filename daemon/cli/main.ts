@@ -69,9 +69,9 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./maintenance.js')).maintenanceCommand(),
   },
   {
-    name: 'analyze',
-    summary: 'measure WAV files: level, distortion, noise, response and more',
-    load: async () => (await import('./analyze.js')).analyzeCommand(),
+    name: 'calibrate',
+    summary: 'measure the inserts of a running rig, in maintenance',
+    load: async () => (await import('./calibrate.js')).calibrateCommand(),
   },
   {
     name: 'trust',

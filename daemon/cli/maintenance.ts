@@ -1,6 +1,5 @@
 /** `outboard maintenance`: a technician's session. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { SessionAction } from '../../core/contract/control.js';
 import { StatusAnswer } from '../../core/contract/local-api.js';
 import { controlClient, type SocketOptions, withSocketOptions } from './control-client.js';
 import { createOutput, formatTime } from './output.js';
@@ -17,37 +16,41 @@ interface MaintenanceOptions extends SignedOptions {
 export function maintenanceCommand(): Command {
   return new Command('maintenance')
     .description('Maintenance mode: no job runs, technicians measure. Entering lets the running takes finish first.')
-    .addCommand(sessionCommand('maintenance.enter'))
-    .addCommand(sessionCommand('maintenance.exit'))
+    .addCommand(sessionCommand('enter'))
+    .addCommand(sessionCommand('exit'))
+    .addCommand(sessionCommand('release'))
     .addCommand(maintenanceStatusCommand());
 }
 
-function sessionCommand(action: SessionAction): Command {
-  const entering = action === 'maintenance.enter';
-  const command = withSocketOptions(new Command(entering ? 'enter' : 'exit')).description(
-    entering
-      ? 'Takes no new take, waits for those that roll, and enters maintenance.'
-      : 'Ends maintenance; jobs go on.',
-  );
-  withSignature(command);
-  if (entering)
+const ACTIONS = {
+  enter: {
+    does: 'Takes no new take, waits for those that roll, and enters maintenance. Takes the interface back that was released.',
+    because: 'new cable on insert a" --for 1800',
+  },
+  exit: {
+    does: 'Ends maintenance: outputs mute, processors go into their safe state, which is verified; then jobs go on.',
+    because: 'cable checked"',
+  },
+  release: {
+    does: 'Gives the interface up, so that other programs can use it, until maintenance ends or is entered again.',
+    because: 'latency of the driver with an outside tool"',
+  },
+} as const;
+
+function sessionCommand(name: keyof typeof ACTIONS): Command {
+  const { does, because } = ACTIONS[name];
+  const command = withSignature(withSocketOptions(new Command(name)).description(does));
+  if (name === 'enter')
     command.option('--for <seconds>', 'maintenance ends by itself after this long', parseSeconds, DEFAULT_SECONDS);
   return command
     .option('--json', 'JSON on stdout')
-    .addHelpText(
-      'after',
-      `
-Example:
-  outboard maintenance ${entering ? 'enter' : 'exit'} --key technician/key.jwk --reason "${
-    entering ? 'new cable on insert a" --for 1800' : 'cable checked"'
-  }`,
-    )
+    .addHelpText('after', `\nExample:\n  outboard maintenance ${name} --key technician/key.jwk --reason "${because}`)
     .action(async (o: MaintenanceOptions) => {
       const output = createOutput(o);
-      const answer = await requestSession({ action, seconds: o.for ?? DEFAULT_SECONDS }, o);
+      const answer = await requestSession({ action: `maintenance.${name}`, seconds: o.for ?? DEFAULT_SECONDS }, o);
       output.object({ ok: true, ...answer });
       output.line(`mode: ${answer.mode}${answer.until === null ? '' : `, until ${formatTime(answer.until)}`}`);
-      if (entering && answer.mode === 'draining')
+      if (answer.mode === 'draining')
         output.line('takes that roll are finished first; `outboard maintenance status` says when it is entered');
     });
 }

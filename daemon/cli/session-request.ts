@@ -9,6 +9,7 @@ import type { SessionPayload } from '../../core/contract/control.js';
 import { JOSE } from '../../core/contract/envelope.js';
 import { NonceAnswer, SessionAnswer } from '../../core/contract/local-api.js';
 import { nowSeconds } from '../../core/units.js';
+import type { LocalClient } from '../local-client.js';
 import { controlClient, type SocketOptions } from './control-client.js';
 
 const MIN_REASON = 3;
@@ -29,30 +30,34 @@ export function withSignature(command: Command): Command {
     .option('--name <name>', 'the name that the trust bundle gives to the key', 'technician.main');
 }
 
-/** @throws OutboardError config.key | rig.unreachable | what the rig refuses with */
-export async function requestSession(
-  wanted: Omit<SessionPayload['session'], 'nonce' | 'reason'>,
-  o: SignedOptions,
-): Promise<SessionAnswer> {
-  const signer = await loadSigner(o.name, await readPrivateJwk(o.key, 'Ed25519'));
+type Wishes = Omit<SessionPayload['session'], 'nonce' | 'reason'>;
+
+/** On a connection of its own. @throws OutboardError config.key | rig.unreachable | what the rig refuses with */
+export async function requestSession(wanted: Wishes, o: SignedOptions): Promise<SessionAnswer> {
   const client = await controlClient(o);
   try {
-    const { nonce, rig, seconds } = await client.get('/session/nonce', NonceAnswer);
-    const now = nowSeconds();
-    const payload: SessionPayload = {
-      iss: o.name,
-      aud: rig,
-      jti: randomUUID(),
-      iat: now,
-      // No longer than the nonce: a signed request is used now or never.
-      exp: now + Math.max(1, seconds),
-      session: { nonce, reason: o.reason, ...wanted },
-    };
-    const token = await signer.sign('session', payload);
-    return await client.post('/session', { type: JOSE, content: token }, SessionAnswer, { timeoutMs: ANSWER_MS });
+    return await requestOn(client, wanted, o);
   } finally {
     client.close();
   }
+}
+
+/** On this connection, for what ends with it. Errors as those of `requestSession` */
+export async function requestOn(client: LocalClient, wanted: Wishes, o: SignedOptions): Promise<SessionAnswer> {
+  const signer = await loadSigner(o.name, await readPrivateJwk(o.key, 'Ed25519'));
+  const { nonce, rig, seconds } = await client.get('/session/nonce', NonceAnswer);
+  const now = nowSeconds();
+  const payload: SessionPayload = {
+    iss: o.name,
+    aud: rig,
+    jti: randomUUID(),
+    iat: now,
+    // No longer than the nonce: a signed request is used now or never.
+    exp: now + Math.max(1, seconds),
+    session: { nonce, reason: o.reason, ...wanted },
+  };
+  const token = await signer.sign('session', payload);
+  return await client.post('/session', { type: JOSE, content: token }, SessionAnswer, { timeoutMs: ANSWER_MS });
 }
 
 function parseReason(value: string): string {

@@ -3,6 +3,7 @@ import type { webcrypto } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { importJWK } from 'jose';
+import { PROCEDURES } from '../../calibration/procedures/index.js';
 import { loadSigner, readPrivateJwk, thumbprint } from '../../certs/keys.js';
 import { OutboardError } from '../../core/errors.js';
 import { loadProfiles } from '../../drivers/processors/profile.js';
@@ -50,6 +51,7 @@ export async function rigOptions(loaded: LoadedRigConfig, around: Surroundings):
     audio,
     device,
     profiles,
+    procedures: PROCEDURES,
     makeUnit: (name, _, insert) => {
       const { profile, transport } = ports.get(name)!;
       return createUnit({ name, profile, transport: transport(modifierOf(analog, name, insert)), logger: log });

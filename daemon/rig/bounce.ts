@@ -34,7 +34,8 @@ const ENCODING_BITS = { pcm16: 16, pcm24: 24, pcm32: 32, float32: 'float', float
 
 export interface BounceContext {
   config: RigConfig;
-  calibration: CalibrationFile | null;
+  /** In force now. */
+  trims(): CalibrationFile | null;
   journal: Journal;
   spool: Spool;
   trust: TrustStore;
@@ -90,11 +91,11 @@ export class Bounce {
    * @throws OutboardError envelope.* | grant.* | source.* | wav.*
    */
   async prepare(job: JobRow, signal: AbortSignal): Promise<PreparedBounce> {
-    const { config, calibration, profiles, wrappingKeys, spool } = this.#c;
+    const { config, trims, profiles, wrappingKeys, spool } = this.#c;
     const { payload, grant } = await this.#authority(job);
     if (grant.payload.exp <= nowSeconds())
       throw new OutboardError('envelope.expired', 'the grant expired before the source was opened');
-    const plan = await planJob(payload.payload.job, grant.payload, config, profiles, calibration);
+    const plan = await planJob(payload.payload.job, grant.payload, config, profiles, trims());
     const { tenant, source, recipients } = grant.payload;
     const identity = await unwrapSourceKey(grant.payload.key, wrappingKeyFor(grant.payload.key, wrappingKeys), {
       rig: config.rig,

@@ -10,10 +10,9 @@ import type {
   Settings,
 } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
-import { indicesOf, type Parameter } from '../../drivers/processors/parameter.js';
 import type { ProcessorUnit } from '../../drivers/processors/processor-unit.js';
-import { checkSettings, settingKey } from '../../drivers/processors/settings.js';
-import type { GearActions } from './maintenance.js';
+import { checkSettings } from '../../drivers/processors/settings.js';
+import { presentSettings, settingsOf } from './present-settings.js';
 import { isWell, type Rack } from './rack.js';
 
 export interface GearDeskOptions {
@@ -22,7 +21,7 @@ export interface GearDeskOptions {
   mode(): Mode;
 }
 
-export class GearDesk implements GearActions {
+export class GearDesk {
   readonly #o: GearDeskOptions;
 
   constructor(options: GearDeskOptions) {
@@ -39,19 +38,13 @@ export class GearDesk implements GearActions {
     const { config, mode } = this.#o;
     const unit = this.#unit(name);
     const read = mode() === 'maintenance' && isWell(unit.state);
-    const keys = [...unit.profile.params.values()].flatMap((parameter) =>
-      indicesOf(parameter).map((index) => ({ key: settingKey(parameter, index), parameter })),
-    );
-    const present = new Map<string, RecalledSetting>();
-    if (read)
-      for (const setting of await unit.readBack(Object.fromEntries(keys.map((entry) => [entry.key, legal(entry)]))))
-        present.set(setting.name, setting);
+    const present = read ? await presentSettings(unit) : new Map<string, RecalledSetting>();
     return {
       rig: config.rig,
       mode: mode(),
       processor: this.#summary(unit),
       read,
-      parameters: keys.map(({ key, parameter }) => ({
+      parameters: settingsOf(unit.profile).map(({ key, parameter }) => ({
         name: key,
         kind: parameter.kind,
         unit: parameter.unit ?? null,
@@ -64,6 +57,7 @@ export class GearDesk implements GearActions {
     };
   }
 
+  /** @throws OutboardError job.processor | job.setting, before anything is done */
   check(processor: string | undefined, settings: Settings | undefined): string {
     const unit = this.#unit(processor ?? '');
     if (settings !== undefined) checkSettings(unit.profile, settings, 'settings');
@@ -111,11 +105,6 @@ export class GearDesk implements GearActions {
       lastWireMs: unit.lastWireMs,
     };
   }
-}
-
-/** Any value that the setting can have: a reading has to be asked for something. */
-function legal({ parameter }: { parameter: Parameter }) {
-  return parameter.taper.sample(2)[0]!;
 }
 
 function portText(port: ProcessorPort): string {

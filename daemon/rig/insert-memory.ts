@@ -17,6 +17,8 @@ const LISTEN_SECONDS = 0.2;
 const FLUSH_TRIES = 3;
 /** In the journal: played out and heard to be quiet. */
 const NOBODY = '';
+/** What measurements leave in an insert is no tenant's, and no tenant shall hear it. No tenant's id has a tilde. */
+export const CALIBRATION_TENANT = '~calibration';
 
 export interface InsertMemoryOptions {
   config: RigConfig;

@@ -27,7 +27,8 @@ import type { TrustStore } from './trust-store.js';
 
 export interface IntakeOptions {
   config: RigConfig;
-  calibration: CalibrationFile | null;
+  /** In force now. */
+  trims(): CalibrationFile | null;
   journal: Journal;
   spool: Spool;
   trust: TrustStore;
@@ -151,7 +152,7 @@ export class Intake {
 
   /** Everything about an offer that needs no turn: the grant's signature, the plan, the wrapped key. */
   async #prepareVerdict(verified: Verified<'job'>): Promise<Prepared> {
-    const { trust, config, calibration, profiles, wrappingKeys, journal } = this.#o;
+    const { trust, config, trims, profiles, wrappingKeys, journal } = this.#o;
     const { payload } = verified;
     try {
       if (journal.seen(payload.iss, payload.jti, verified.payloadDigest) !== 'new')
@@ -172,7 +173,7 @@ export class Intake {
         return new OutboardError('grant.mismatch', 'the grant is for another job or another dispatcher', {
           details: { path: grant.job !== payload.jti ? 'grant.job' : 'grant.dispatcher' },
         });
-      const plan = await planJob(payload.job, grant, config, profiles, calibration);
+      const plan = await planJob(payload.job, grant, config, profiles, trims());
       const { tenant, source, recipients } = grant;
       await checkSourceKey(grant.key, wrappingKeyFor(grant.key, wrappingKeys), {
         rig: config.rig,

@@ -126,6 +126,19 @@ export class InterfaceKeeper {
   }
 
   /**
+   * Gives the device up for outside tools until `start` claims it again; what comes of that is told by `onBack` or `onDown`.
+   * @returns why no take can roll now
+   */
+  async release(reason: string): Promise<OutboardError> {
+    await this.stop();
+    const error = new OutboardError('interface.released', `${this.#name} is released for outside tools: ${reason}`, {
+      details: { device: this.#name, reason },
+    });
+    this.#trouble = { error, since: performance.now(), told: new Set([error.code]) };
+    return error;
+  }
+
+  /**
    * The engine, running at a rate. A change of the rate begins a new stream, so nothing may roll then.
    * @throws OutboardError audio.*; `audio.format` when the device does not run this rate
    */

@@ -1,33 +1,15 @@
 /**
- * Maintenance: no job runs while technicians work on the rig. Every request is signed over a nonce that is good once, for a minute, on the
- * connection that asked for it. It ends by itself. Queued jobs stay queued.
+ * Maintenance: no job runs while technicians work on the rig. It ends by itself. Queued jobs stay queued. In it the interface can be released
+ * for outside tools, and is taken back when it ends or is entered again.
  */
-import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
-import { verifyEnvelope } from '../../certs/envelope.js';
-import type { RecalledSetting, SessionAction, SessionAnswer, Settings } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
 import type { Journal } from './journal/journal.js';
 import type { ModeKeeper } from './mode.js';
-import type { TrustStore } from './trust-store.js';
-
-export const NONCE_SECONDS = 60;
-
-/** What a technician may do with a processor, in maintenance only. */
-export interface GearActions {
-  /** @throws OutboardError job.processor | job.setting, before anything is done */
-  check(processor: string | undefined, settings: Settings | undefined): string;
-  set(processor: string, settings: Settings): Promise<RecalledSetting[]>;
-  safe(processor: string): Promise<void>;
-  identify(processor: string): Promise<Readonly<Record<string, string>>>;
-}
 
 export interface MaintenanceOptions {
-  rig: string;
   journal: Journal;
-  trust: TrustStore;
   mode: ModeKeeper;
   log: Logger;
   /**
@@ -35,19 +17,32 @@ export interface MaintenanceOptions {
    * then either, so that the technician comes in all the same.
    */
   drain(signal: AbortSignal): Promise<void>;
+  /** Ends what is being measured; resolves when nothing plays any more. */
+  endMeasuring(why: string): Promise<void>;
   /** Recalls the safe state of every processor and verifies it; what failed stays owed and is returned. */
   makeSafe(): Promise<{ processor: string; error: OutboardError }[]>;
-  gear: GearActions;
-  /** What the rig is when a session is over: without its interface it is not ready. */
-  modeAfter(): 'ready' | 'faulted';
+  /** Gives the interface up, and tells who watches the rig. */
+  giveUp(reason: string): Promise<void>;
+  /** Claims the interface again. Resolves when that was tried; it goes on trying. */
+  takeBack(): Promise<void>;
+  /** Null when takes could roll: without its interface a rig is not ready. */
+  trouble(): OutboardError | null;
+}
+
+interface Session {
+  until: number;
+  reason: string;
+  abort: AbortController;
+  timer: NodeJS.Timeout;
+  drained: boolean;
+  released: boolean;
 }
 
 export class Maintenance {
   readonly #o: MaintenanceOptions;
-  readonly #nonces = new WeakMap<Socket, { nonce: string; expiresAtMs: number }>();
-  #session:
-    | { until: number; reason: string; abort: AbortController; timer: NodeJS.Timeout; drained: boolean }
-    | undefined;
+  #session: Session | undefined;
+  /** One thing after another: a release is over before the interface is taken back. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: MaintenanceOptions) {
     this.#o = options;
@@ -57,62 +52,11 @@ export class Maintenance {
     return this.#session && { until: this.#session.until, reason: this.#session.reason };
   }
 
-  nonce(connection: Socket): string {
-    const nonce = randomBytes(32).toString('base64url');
-    this.#nonces.set(connection, { nonce, expiresAtMs: performance.now() + NONCE_SECONDS * 1000 });
-    return nonce;
-  }
-
-  /** @throws OutboardError envelope.* | session.nonce | rig.mode | job.processor | job.setting | processor.* */
-  async request(token: string | Uint8Array, connection: Socket): Promise<SessionAnswer> {
-    const { journal, trust, rig } = this.#o;
-    const given = this.#nonces.get(connection);
-    this.#nonces.delete(connection);
-    const verified = await verifyEnvelope(token, ['session'], { trust: trust.current(), now: nowSeconds(), aud: rig });
-    const { session, iss, jti, exp } = verified.payload;
-    if (!given || given.nonce !== session.nonce || given.expiresAtMs < performance.now())
-      throw new OutboardError(
-        'session.nonce',
-        'the nonce is not the one that this connection was given, or it is too old',
-      );
-    if (journal.seen(iss, jti, verified.payloadDigest) !== 'new')
-      throw new OutboardError('envelope.replayed', 'this request was made before');
-    const { action, reason, seconds, processor, settings } = session;
-    const onGear = action !== 'maintenance.enter' && action !== 'maintenance.exit';
-    journal.db.commit('session', () => {
-      journal.remember(iss, jti, verified.payloadDigest, exp);
-      journal.audit.append(action, {
-        technician: iss,
-        reason,
-        ...(onGear ? { processor: processor ?? null, settings: settings ?? {} } : { seconds }),
-      });
-    });
-    if (action === 'maintenance.enter') this.#enter(seconds, reason);
-    else if (action === 'maintenance.exit') await this.exit('a technician ended it');
-    const done = onGear ? await this.#handle(action, processor, settings) : {};
-    return { mode: this.#o.mode.mode, until: this.#session?.until ?? null, ...done };
-  }
-
-  async #handle(
-    action: Exclude<SessionAction, 'maintenance.enter' | 'maintenance.exit'>,
-    processor: string | undefined,
-    settings: Settings | undefined,
-  ): Promise<Pick<SessionAnswer, 'settings' | 'identity'>> {
-    const { gear, mode } = this.#o;
-    // Draining is not enough: a take may still use the unit.
-    if (mode.mode !== 'maintenance')
-      throw new OutboardError('rig.mode', `processors are set in maintenance only; the rig is ${mode.mode}`);
-    const name = gear.check(processor, action === 'processors.set' ? (settings ?? {}) : undefined);
-    if (action === 'processors.set') return { settings: await gear.set(name, settings ?? {}) };
-    if (action === 'processors.identify') return { identity: { ...(await gear.identify(name)) } };
-    await gear.safe(name);
-    return {};
-  }
-
-  #note(session: { until: number; reason: string } | null): void {
-    this.#o.journal.db.commit('maintenance', () =>
-      this.#o.journal.setMeta('maintenance', session ? JSON.stringify(session) : ''),
-    );
+  /** The mode that a session asks for, whatever the interface does meanwhile; null when there is none. */
+  get mode(): 'draining' | 'maintenance' | 'released' | null {
+    if (!this.#session) return null;
+    if (this.#session.released) return 'released';
+    return this.#session.drained ? 'maintenance' : 'draining';
   }
 
   /** After a restart: a session whose time is not over goes on, because somebody may have his hands in the gear. */
@@ -125,12 +69,9 @@ export class Maintenance {
     else this.#note(null);
   }
 
-  /** The mode that a session asks for, whatever the interface does meanwhile; null when there is none. */
-  get mode(): 'draining' | 'maintenance' | null {
-    return this.#session ? (this.#session.drained ? 'maintenance' : 'draining') : null;
-  }
-
-  #enter(seconds: number, reason: string): void {
+  /** Begins a session, or takes the interface back that was released. @throws OutboardError rig.mode | audio.* */
+  async enter(seconds: number, reason: string): Promise<void> {
+    if (this.#session?.released) return await this.#inTurn(() => this.#reenter(seconds, reason));
     const { mode } = this.#o.mode;
     // Without its interface, or with an insert that is not quiet, is just when a rig needs a technician.
     if (this.#session || (mode !== 'ready' && mode !== 'faulted'))
@@ -139,14 +80,92 @@ export class Maintenance {
     this.#begin(seconds, reason);
   }
 
-  #begin(seconds: number, reason: string): void {
-    const { mode, log } = this.#o;
-    const abort = new AbortController();
-    const timer = setTimeout(
+  /** Gives the interface up for outside tools until the session ends or is entered again. @throws OutboardError rig.mode */
+  async release(reason: string): Promise<void> {
+    await this.#inTurn(async () => {
+      const { mode, makeSafe, endMeasuring, giveUp } = this.#o;
+      const session = this.#session;
+      if (mode.mode !== 'maintenance' || !session)
+        throw new OutboardError('rig.mode', `the interface is released in maintenance only; the rig is ${mode.mode}`);
+      await endMeasuring('the interface is released');
+      // What an outside tool plays shall find nothing that amplifies.
+      this.#tellUnsafe(await makeSafe());
+      session.released = true;
+      mode.set('released');
+      await giveUp(reason);
+    });
+  }
+
+  /** Ends a session; a processor takes jobs again only when its safe state was reached and verified. @throws OutboardError rig.mode */
+  async exit(why: string): Promise<void> {
+    const session = this.#session;
+    if (!session) throw new OutboardError('rig.mode', 'the rig is not in maintenance');
+    await this.#inTurn(async () => {
+      if (this.#session !== session) return;
+      const { mode, journal, makeSafe, endMeasuring, takeBack, trouble } = this.#o;
+      clearTimeout(session.timer);
+      session.abort.abort(new OutboardError('take.aborted', why));
+      await endMeasuring(why);
+      if (session.released) {
+        session.released = false;
+        await takeBack();
+      }
+      // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
+      if (session.drained) this.#tellUnsafe(await makeSafe());
+      this.#session = undefined;
+      journal.db.commit('maintenance.over', () => {
+        journal.setMeta('maintenance', '');
+        journal.audit.append('maintenance.over', { why });
+      });
+      if (mode.mode !== 'stopping') mode.set(trouble() ? 'faulted' : 'ready');
+    });
+  }
+
+  stop(): void {
+    if (!this.#session) return;
+    clearTimeout(this.#session.timer);
+    this.#session.abort.abort(new OutboardError('take.aborted', 'the rig is stopping'));
+  }
+
+  async #reenter(seconds: number, reason: string): Promise<void> {
+    const session = this.#session;
+    const { mode, takeBack, trouble } = this.#o;
+    if (!session?.released)
+      throw new OutboardError('rig.mode', `maintenance cannot begin while the rig is ${mode.mode}`);
+    this.#note({ until: nowSeconds() + seconds, reason });
+    clearTimeout(session.timer);
+    Object.assign(session, { reason, until: nowSeconds() + seconds, timer: this.#timer(seconds), released: false });
+    await takeBack();
+    const why = trouble();
+    mode.set(why ? 'faulted' : 'maintenance');
+    if (why) throw why;
+  }
+
+  #note(session: { until: number; reason: string } | null): void {
+    this.#o.journal.db.commit('maintenance', () =>
+      this.#o.journal.setMeta('maintenance', session ? JSON.stringify(session) : ''),
+    );
+  }
+
+  #timer(seconds: number): NodeJS.Timeout {
+    const { log } = this.#o;
+    return setTimeout(
       () => void this.exit('its time is over').catch((error) => log.error({ err: error }, 'maintenance did not end')),
       seconds * 1000,
     );
-    const session = { until: nowSeconds() + seconds, reason, abort, timer, drained: false };
+  }
+
+  #begin(seconds: number, reason: string): void {
+    const { mode, log } = this.#o;
+    const abort = new AbortController();
+    const session: Session = {
+      until: nowSeconds() + seconds,
+      reason,
+      abort,
+      timer: this.#timer(seconds),
+      drained: false,
+      released: false,
+    };
     this.#session = session;
     mode.set('draining');
     this.#o
@@ -164,31 +183,18 @@ export class Maintenance {
       });
   }
 
-  /** Ends a session; a processor takes jobs again only when its safe state was reached and verified. */
-  async exit(why: string): Promise<void> {
-    const { mode, journal, log } = this.#o;
-    const session = this.#session;
-    if (!session) throw new OutboardError('rig.mode', 'the rig is not in maintenance');
-    clearTimeout(session.timer);
-    session.abort.abort(new OutboardError('take.aborted', why));
-    // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
-    if (session.drained)
-      for (const { processor, error } of await this.#o.makeSafe()) {
-        // The unit owes its safe state and takes no job until it has reached it; the others go on.
-        log.error({ processor, code: error.code }, 'a processor is not in its safe state after maintenance');
-        mode.fault(error);
-      }
-    this.#session = undefined;
-    journal.db.commit('maintenance.over', () => {
-      journal.setMeta('maintenance', '');
-      journal.audit.append('maintenance.over', { why });
-    });
-    if (mode.mode !== 'stopping') mode.set(this.#o.modeAfter());
+  #tellUnsafe(failures: { processor: string; error: OutboardError }[]): void {
+    const { mode, log } = this.#o;
+    for (const { processor, error } of failures) {
+      // The unit owes its safe state and takes no job until it has reached it; the others go on.
+      log.error({ processor, code: error.code }, 'a processor is not in its safe state after maintenance');
+      mode.fault(error);
+    }
   }
 
-  stop(): void {
-    if (!this.#session) return;
-    clearTimeout(this.#session.timer);
-    this.#session.abort.abort(new OutboardError('take.aborted', 'the rig is stopping'));
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 }

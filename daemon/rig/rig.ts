@@ -6,10 +6,12 @@ import type { webcrypto } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import type { Procedure } from '../../calibration/procedures/procedure.js';
 import { verifyEnvelope } from '../../certs/envelope.js';
 import type { Signer } from '../../certs/keys.js';
 import {
   type CalibrationFile,
+  type CalibrationKind,
   type EffectiveLimits,
   type InterfaceAnswer,
   type LinkReport,
@@ -28,14 +30,14 @@ import { type DevicePair, deviceName } from '../audio-driver.js';
 import { createClockSync } from '../clock-sync.js';
 import type { Logger } from '../log.js';
 import type { Pulse } from '../service-manager.js';
+import { calibrationLiveRoutes } from './api/calibration-live-api.js';
 import { controlRoutes } from './api/control-api.js';
 import { courierRoutes } from './api/courier-api.js';
 import { createServer, type Listener, listen } from './api/server.js';
+import { Bench } from './bench.js';
 import { Bounce } from './bounce.js';
 import { Broadcast } from './broadcast.js';
-import { HistoryArchive } from './calibration/history-archive.js';
 import { GearAlerts } from './gear-alerts.js';
-import { GearDesk } from './gear-desk.js';
 import { healthOf } from './health.js';
 import { InsertMemory } from './insert-memory.js';
 import { Intake } from './intake.js';
@@ -45,7 +47,6 @@ import { planJob } from './job-rules.js';
 import type { CommitObserver } from './journal/database.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import { Journal } from './journal/journal.js';
-import { Maintenance } from './maintenance.js';
 import { ModeKeeper } from './mode.js';
 import { Outgoing } from './outgoing.js';
 import { Patching } from './patching.js';
@@ -76,6 +77,7 @@ export interface RigOptions {
   device: DevicePair;
   profiles: ReadonlyMap<string, Profile>;
   makeUnit: UnitFactory;
+  procedures: Readonly<Record<CalibrationKind, Procedure>>;
   listeners: { courier: Listener; control: Listener };
   version: string;
   log: Logger;
@@ -94,16 +96,14 @@ export class Rig {
   readonly #mode = new ModeKeeper();
   readonly #rack: Rack;
   readonly #gearAlerts: GearAlerts;
-  readonly #gearDesk: GearDesk;
   readonly #keeper: InterfaceKeeper;
   readonly #memory: InsertMemory;
   readonly #scheduler: Scheduler;
   readonly #intake: Intake;
   readonly #outgoing: Outgoing;
   readonly #transfers: Transfers;
-  readonly #archive: HistoryArchive;
   readonly #broadcast: Broadcast;
-  readonly #maintenance: Maintenance;
+  readonly #bench: Bench;
   readonly #upkeep: Upkeep;
   #servers: FastifyInstance[] = [];
   #link: LinkReport | null = null;
@@ -111,7 +111,7 @@ export class Rig {
   readonly #abort = new AbortController();
 
   constructor(options: RigOptions) {
-    const { config, calibration, log, profiles, wrappingKeys, signer } = options;
+    const { config, log, profiles, wrappingKeys, signer } = options;
     const rig = config.rig;
     this.#o = options;
     const clock = createClockSync(config.clock.sync);
@@ -140,9 +140,22 @@ export class Rig {
     const isolation = isolationRules(config);
     const patching = new Patching({ config, profiles, rack, log });
     const memory = new InsertMemory({ config, isolation, profiles, journal, rack, patching, log });
+    const bench = new Bench({
+      ...options,
+      journal,
+      trust,
+      mode: this.#mode,
+      rack,
+      keeper,
+      memory,
+      patching,
+      drain: (signal) => this.#drain(signal),
+      alert: (severity, problem) => this.#alert(severity, problem),
+    });
+    const trims = () => bench.inForce.trims;
     const bounce = new Bounce({
       config,
-      calibration,
+      trims,
       journal,
       spool,
       trust,
@@ -163,7 +176,7 @@ export class Rig {
         const reading = { trust: trust.current(), now: nowSeconds(), aud: rig, expiry: false };
         const payload = await verifyEnvelope(journal.jobs.token(job.id), ['job'], reading);
         const grant = await verifyEnvelope(payload.payload.job.grant, ['grant'], reading);
-        return await planJob(payload.payload.job, grant.payload, config, profiles, calibration);
+        return await planJob(payload.payload.job, grant.payload, config, profiles, trims());
       },
       engineAt: (rate) => keeper.engineAt(rate),
       streamRate: () => keeper.rate,
@@ -197,16 +210,9 @@ export class Rig {
     this.#outgoing = outgoing;
     this.#transfers = transfers;
     this.#memory = memory;
+    this.#bench = bench;
     this.#scheduler = scheduler;
-    this.#intake = new Intake({ config, calibration, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
-    this.#archive = new HistoryArchive({
-      file: join(options.stateDir, 'calibration.sqlite'),
-      config,
-      journal,
-      signer,
-      limits: options.measurementLimits,
-      alert: (severity, problem) => this.#alert(severity, problem),
-    });
+    this.#intake = new Intake({ config, trims, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
     this.#broadcast = new Broadcast({
       rig,
       log,
@@ -224,19 +230,7 @@ export class Rig {
           stateDir: options.stateDir,
           link: () => this.#link,
         }),
-      calibration: () => this.#archive.summaries(calibration?.version ?? null),
-    });
-    this.#gearDesk = new GearDesk({ config, rack, mode: () => this.#mode.mode });
-    this.#maintenance = new Maintenance({
-      rig,
-      journal,
-      trust,
-      mode: this.#mode,
-      log,
-      drain: (signal) => this.#drain(signal),
-      makeSafe: () => rack.safe(),
-      gear: this.#gearDesk,
-      modeAfter: () => (keeper.ready ? 'ready' : 'faulted'),
+      calibration: () => bench.archive.summaries(bench.inForce.version),
     });
     this.#upkeep = new Upkeep({ journal, spool, trust, stateDir: options.stateDir, log });
   }
@@ -249,7 +243,7 @@ export class Rig {
     // A full disk refuses even the commits that would free it.
     await this.#spool.open();
     this.#journal.open(journalKey);
-    this.#archive.open();
+    this.#bench.open();
     if (this.#o.newEpoch !== undefined) beginEpoch(this.#journal, this.#o.newEpoch);
     const disbelief = await this.#trust.load();
     if (disbelief)
@@ -266,22 +260,23 @@ export class Rig {
     this.#watch();
     if (this.#mode.mode === 'starting') this.#mode.set(this.#keeper.ready ? 'ready' : 'faulted');
     // A technician whose rig restarted is still at work.
-    this.#maintenance.resume();
+    this.#bench.maintenance.resume();
     await this.#scheduler.start();
     await this.#upkeep.start();
     await this.#broadcast.start();
-    await this.#openDoor(listeners.control, (app) =>
+    await this.#openDoor(listeners.control, (app) => {
       controlRoutes(app, {
         rig: config.rig,
         trust: this.#trust,
-        maintenance: this.#maintenance,
-        gear: this.#gearDesk,
-        archive: this.#archive,
-        calibration: () => this.#o.calibration?.version ?? null,
+        sessions: this.#bench.sessions,
+        gear: this.#bench.gear,
+        archive: this.#bench.archive,
+        calibration: () => this.#bench.inForce.version,
         status: () => this.#status(),
         audio: (probe) => this.#interface(probe),
-      }),
-    );
+      });
+      calibrationLiveRoutes(app, this.#bench.runs);
+    });
     await this.#openDoor(listeners.courier, (app) =>
       courierRoutes(app, {
         intake: this.#intake,
@@ -299,7 +294,7 @@ export class Rig {
     if (!this.#running) return;
     this.#running = false;
     this.#mode.set('stopping');
-    this.#maintenance.stop();
+    await this.#bench.stop();
     await this.#scheduler.stop();
     await this.#rack.safe();
     this.#gearAlerts.stop();
@@ -312,7 +307,7 @@ export class Rig {
     await this.#keeper.stop();
     this.#abort.abort();
     await this.#rack.stop();
-    this.#archive.close();
+    this.#bench.close();
     this.#journal.close();
   }
 
@@ -345,7 +340,7 @@ export class Rig {
       this.#scheduler.poke();
     });
     this.#trust.onChange(changed);
-    this.#archive.onChange(changed);
+    this.#bench.archive.onChange(changed);
   }
 
   /**
@@ -414,7 +409,7 @@ export class Rig {
     const device = deviceName(this.#o.device);
     const message = `${device} is back after ${(awayMs / 1000).toFixed(1)} s`;
     this.#o.log.warn(message);
-    if (this.#mode.mode === 'faulted') this.#mode.set(this.#maintenance.mode ?? 'ready');
+    if (this.#mode.mode === 'faulted') this.#mode.set(this.#bench.maintenance.mode ?? 'ready');
     // Who keeps a list of alerts by their code strikes them off with these.
     for (const code of codes)
       this.#alert('notice', { code, message, advice: 'Nothing is to be done.', details: { device } });
@@ -429,7 +424,7 @@ export class Rig {
   #state(): StatePayload['state'] {
     const { config, version } = this.#o;
     const { lastFault } = this.#mode;
-    const { session } = this.#maintenance;
+    const { session } = this.#bench.maintenance;
     const bundle = this.#trust.inForce;
     return {
       mode: this.#mode.mode,

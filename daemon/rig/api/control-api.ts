@@ -7,7 +7,7 @@ import {
   type StatusAnswer,
 } from '../../../core/contract/index.js';
 import type { GearDesk } from '../gear-desk.js';
-import { type Maintenance, NONCE_SECONDS } from '../maintenance.js';
+import { NONCE_SECONDS, type SessionRequests } from '../session-requests.js';
 import type { TrustStore } from '../trust-store.js';
 import { type CalibrationApi, calibrationRoutes } from './calibration-api.js';
 import { applyTrust } from './courier-api.js';
@@ -15,7 +15,7 @@ import { parse } from './server.js';
 
 export interface ControlApi extends CalibrationApi {
   trust: TrustStore;
-  maintenance: Maintenance;
+  sessions: SessionRequests;
   gear: GearDesk;
   status(): Promise<StatusAnswer>;
   /** @param probe has another process try to open the device */
@@ -30,13 +30,12 @@ export function controlRoutes(app: FastifyInstance, api: ControlApi): void {
   calibrationRoutes(app, api);
   app.post('/trust', async (request) => await applyTrust(api.trust, request.body as string));
   app.get('/session/nonce', async (request) => ({
-    nonce: api.maintenance.nonce(request.raw.socket),
+    nonce: api.sessions.nonce(request.raw.socket),
     rig: api.rig,
     seconds: NONCE_SECONDS,
   }));
   app.post(
     '/session',
-    async (request): Promise<SessionAnswer> =>
-      await api.maintenance.request(request.body as string, request.raw.socket),
+    async (request): Promise<SessionAnswer> => await api.sessions.request(request.body as string, request.raw.socket),
   );
 }

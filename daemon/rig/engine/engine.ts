@@ -175,13 +175,13 @@ export class Engine {
    * which another take holds
    */
   roll(spec: TakeSpec): Take {
-    return this.#enter(spec, spec.channels);
+    return this.#enter(spec);
   }
 
   /** Plays silence over an insert and measures what it still gives back, while other takes roll. Errors as those of a take. */
   async flush(spec: FlushSpec): Promise<FlushReport> {
     const { take: silence, sink } = flushTake(spec, this.#running().stream.rate);
-    const take = this.#enter(silence, spec.returns.length);
+    const take = this.#enter(silence);
     await take.done;
     return { rmsDbfs: sink.rmsDbfs };
   }
@@ -189,7 +189,7 @@ export class Engine {
   /** Measures how late an insert is, by a burst of noise, while other takes roll. Errors as those of a take. */
   async measureLatency(spec: LatencyProbeSpec): Promise<InsertLatency[]> {
     const { take: burst, delays } = probeTake(spec);
-    await this.#enter(burst, spec.returns.length).done;
+    await this.#enter(burst).done;
     return delays();
   }
 
@@ -199,10 +199,10 @@ export class Engine {
     return () => this.#listeners.delete(listener);
   }
 
-  #enter(spec: TakeSpec, returnChannels: number): RollingTake {
+  #enter(spec: TakeSpec): RollingTake {
     const { stream } = this.#running();
     const others = [...this.#takes].map((take) => take.spec);
-    checkTake(spec, this.#o, returnChannels, others);
+    checkTake(spec, this.#o, others);
     const take = new RollingTake(spec, stream, (over) => this.#leave(over));
     if (take.over) return take;
     this.#takes.add(take);

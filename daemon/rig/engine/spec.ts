@@ -8,7 +8,7 @@
 /** Interleaved samples: numbers with full scale 1.0, or the interface's own words, left-justified int32 with 24 bits in use. */
 export type SampleBlock = Float64Array | Int32Array;
 
-/** One insert on the way through a chain. Channels count from 1; sends and returns have the take's width. */
+/** One insert on the way through a chain. Channels count from 1; sends have the take's width, and so have returns that feed the next insert. */
 export interface Hop {
   insert: string;
   sends: number[];
@@ -49,7 +49,7 @@ export interface SampleSink {
 }
 
 export interface TakeSpec {
-  /** Width of the source, of every hop and of the result. */
+  /** Width of the source and of every hop; the result is as wide as the returns of the last one. */
   channels: number;
   hops: Hop[];
   source: SampleSource;

@@ -1,0 +1,120 @@
+/** The technicians' side of the rig: their requests, maintenance, the processors by hand, and everything that is measured. */
+import { join } from 'node:path';
+import type { Procedure } from '../../calibration/procedures/procedure.js';
+import type { Signer } from '../../certs/keys.js';
+import type {
+  CalibrationFile,
+  CalibrationKind,
+  EffectiveLimits,
+  Problem,
+  RigConfig,
+  Severity,
+} from '../../core/contract/index.js';
+import type { DevicePair } from '../audio-driver.js';
+import type { Logger } from '../log.js';
+import { HistoryArchive } from './calibration/history-archive.js';
+import { CalibrationInForce } from './calibration/in-force.js';
+import { CalibrationRuns } from './calibration/runs.js';
+import { GearDesk } from './gear-desk.js';
+import type { InsertMemory } from './insert-memory.js';
+import type { InterfaceKeeper } from './interface-keeper.js';
+import type { Journal } from './journal/journal.js';
+import { Maintenance } from './maintenance.js';
+import type { ModeKeeper } from './mode.js';
+import type { Patching } from './patching.js';
+import type { Rack } from './rack.js';
+import { sessionActions } from './session-actions.js';
+import { SessionRequests } from './session-requests.js';
+import type { TrustStore } from './trust-store.js';
+
+export interface BenchOptions {
+  config: RigConfig;
+  /** The file that the configuration names. */
+  calibration: CalibrationFile | null;
+  measurementLimits(): Promise<ReadonlyMap<string, EffectiveLimits>>;
+  procedures: Readonly<Record<CalibrationKind, Procedure>>;
+  stateDir: string;
+  device: DevicePair;
+  version: string;
+  signer: Signer;
+  journal: Journal;
+  trust: TrustStore;
+  mode: ModeKeeper;
+  rack: Rack;
+  keeper: InterfaceKeeper;
+  memory: InsertMemory;
+  patching: Patching;
+  log: Logger;
+  /** As `MaintenanceOptions.drain`. */
+  drain(signal: AbortSignal): Promise<void>;
+  alert(severity: Severity, problem: Problem): void;
+}
+
+export class Bench {
+  readonly archive: HistoryArchive;
+  readonly inForce: CalibrationInForce;
+  readonly gear: GearDesk;
+  readonly runs: CalibrationRuns;
+  readonly maintenance: Maintenance;
+  readonly sessions: SessionRequests;
+
+  constructor(options: BenchOptions) {
+    const { config, journal, trust, mode, rack, keeper, log, alert } = options;
+    this.archive = new HistoryArchive({
+      ...options,
+      file: join(options.stateDir, 'calibration.sqlite'),
+      limits: options.measurementLimits,
+    });
+    this.inForce = new CalibrationInForce({ config, file: options.calibration, archive: this.archive });
+    this.gear = new GearDesk({ config, rack, mode: () => mode.mode });
+    this.runs = new CalibrationRuns({
+      ...options,
+      inForce: this.inForce,
+      archive: this.archive,
+      engineAt: (rate) => keeper.engineAt(rate),
+      streamRate: () => keeper.rate,
+    });
+    this.maintenance = new Maintenance({
+      journal,
+      mode,
+      log,
+      drain: (signal) => options.drain(signal),
+      endMeasuring: (why) => this.runs.abort(why),
+      makeSafe: () => rack.safe(),
+      giveUp: async (reason) => {
+        const error = await keeper.release(reason);
+        log.warn({ code: error.code }, error.message);
+        alert('warning', error.toJSON());
+      },
+      takeBack: () => keeper.start(),
+      trouble: () => keeper.trouble,
+    });
+    this.sessions = new SessionRequests({
+      rig: config.rig,
+      journal,
+      trust,
+      handlers: sessionActions({
+        maintenance: this.maintenance,
+        gear: this.gear,
+        runs: this.runs,
+        mode: () => mode.mode,
+      }),
+      standing: () => ({ mode: mode.mode, until: this.maintenance.session?.until ?? null }),
+    });
+  }
+
+  /** @throws OutboardError history.open | history.schema */
+  open(): void {
+    this.archive.open();
+  }
+
+  /** Ends what is measured, and leaves the session to the next start. */
+  async stop(): Promise<void> {
+    this.maintenance.stop();
+    await this.runs.abort('the rig is stopping');
+  }
+
+  close(): void {
+    this.archive.close();
+  }
+}

@@ -1,0 +1,71 @@
+/** What each signed action of a technician does. */
+import type { Mode, SessionAction } from '../../core/contract/index.js';
+import { OutboardError } from '../../core/errors.js';
+import type { CalibrationRuns } from './calibration/runs.js';
+import type { GearDesk } from './gear-desk.js';
+import type { Maintenance } from './maintenance.js';
+import type { SessionHandler, SessionRequest } from './session-requests.js';
+
+export interface SessionActionsContext {
+  maintenance: Pick<Maintenance, 'enter' | 'exit' | 'release'>;
+  gear: Pick<GearDesk, 'check' | 'set' | 'safe' | 'identify'>;
+  runs: Pick<CalibrationRuns, 'begin' | 'answer'>;
+  mode(): Mode;
+}
+
+export function sessionActions(c: SessionActionsContext): Record<SessionAction, SessionHandler> {
+  const { maintenance, gear, runs } = c;
+  /** Draining is not enough: a take may still use the unit. */
+  const inMaintenance = (what: string) => {
+    const mode = c.mode();
+    if (mode !== 'maintenance') throw new OutboardError('rig.mode', `${what} in maintenance only; the rig is ${mode}`);
+  };
+  const onProcessor = (handle: (name: string, request: SessionRequest) => ReturnType<SessionHandler['handle']>) => ({
+    audited: ({ processor, settings }: SessionRequest) => ({ processor: processor ?? null, settings: settings ?? {} }),
+    handle: (request: SessionRequest) => {
+      inMaintenance('processors are set');
+      return handle(gear.check(request.processor, undefined), request);
+    },
+  });
+  const onRig = (handle: (request: SessionRequest) => void | Promise<void>): SessionHandler => ({
+    audited: ({ seconds }) => ({ seconds }),
+    handle: async (request) => {
+      await handle(request);
+      return {};
+    },
+  });
+  return {
+    'maintenance.enter': onRig(({ seconds, reason }) => maintenance.enter(seconds, reason)),
+    'maintenance.exit': onRig(() => maintenance.exit('a technician ended it')),
+    'maintenance.release': onRig(({ reason }) => maintenance.release(reason)),
+    'processors.set': onProcessor(async (name, { settings = {} }) => {
+      gear.check(name, settings);
+      return { settings: await gear.set(name, settings) };
+    }),
+    'processors.safe': onProcessor(async (name) => {
+      await gear.safe(name);
+      return {};
+    }),
+    'processors.identify': onProcessor(async (name) => ({ identity: { ...(await gear.identify(name)) } })),
+    'calibrate.start': {
+      audited: ({ calibration }) => ({ calibration: calibration ?? null }),
+      handle: ({ calibration, technician, reason, connection }) => {
+        inMaintenance('inserts are measured');
+        if (!calibration) throw missing('calibration');
+        return { run: runs.begin(calibration, { technician, reason, connection }) };
+      },
+    },
+    'calibrate.answer': {
+      audited: ({ reading }) => ({ reading: reading ?? null }),
+      handle: ({ reading }) => {
+        if (!reading) throw missing('reading');
+        runs.answer(reading);
+        return {};
+      },
+    },
+  };
+}
+
+function missing(field: string): OutboardError {
+  return new OutboardError('envelope.schema', `session.${field}: this action needs it`);
+}
