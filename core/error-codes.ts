@@ -133,6 +133,12 @@ export const ERRORS = {
   'wav.empty': { exit: DATA, advice: 'The file holds no frames. Send one with sound in it.' },
   'wav.truncated': { exit: DATA, advice: 'The file ends before its data chunk does. Export it again.' },
 
+  'analyze.channels': {
+    exit: DATA,
+    advice: 'Give a file with the channels that the measurement needs; see --channel.',
+  },
+  'analyze.rate': { exit: DATA, advice: 'Stimulus and capture must have one rate: nothing is resampled.' },
+
   'take.spoiled': {
     exit: IOERR,
     advice: 'A sample was lost in every attempt. See the faults in the event; measure the interface.',

@@ -77,16 +77,19 @@ export function wowFlutter(samples: Float64Array, rate: number, carrierHz: numbe
   const rest = Math.round((TRIM_SECONDS - EDGE_SECONDS) * slow);
   const deviation = new Float64Array(used);
   const levels = new Float64Array(used);
-  let sum = 0;
+  // The mean is weighted with half a sine squared, so that a wow of which the record holds no whole number of turns does not move it.
+  let [sum, weights] = [0, 0];
   for (let n = 0; n < used; n++) {
     const k = n + edge;
+    const weight = Math.sin((Math.PI * (n + 0.5)) / used) ** 2;
     const r = re[k]! * re[k - 1]! + im[k]! * im[k - 1]!;
     const i = im[k]! * re[k - 1]! - re[k]! * im[k - 1]!;
     deviation[n] = (Math.atan2(i, r) * slow) / (2 * Math.PI);
     levels[n] = Math.hypot(re[k]!, im[k]!);
-    sum += deviation[n]!;
+    sum += weight * deviation[n]!;
+    weights += weight;
   }
-  const mean = sum / used;
+  const mean = sum / weights;
   const carrier = carrierHz + mean;
   for (let n = 0; n < used; n++) deviation[n] = (100 * (deviation[n]! - mean)) / carrier;
   const sorted = Float64Array.from(levels).sort();

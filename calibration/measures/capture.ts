@@ -10,6 +10,9 @@ const CLIPPED_RUN = 3;
 const CLIPPED_RUN_AT_TOP = 2;
 /** In a signal: so many samples that are all exactly 0 are a hole, not a zero crossing. */
 const GAP_RUN = 8;
+/** A hole has sound on both sides: so near, and so much of the RMS of everything. What fades away is often 0 at last. */
+const GAP_NEAR = 32;
+const GAP_SOUND = 0.05;
 /** Mean square under which a word of 16 or 24 bits is 0 often enough: -80 dBFS. */
 const QUIET = 0.5e-8;
 
@@ -21,10 +24,8 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
   let last = 0;
   let atEnd = 0;
   let zeros = 0;
-  let hasBegun = false;
   let longestZeros = 0;
   let clippedAt = -1;
-  let gapAt = -1;
   for (let n = 0; n < samples.length; n++) {
     const x = samples[n]!;
     energy += x * x;
@@ -33,26 +34,46 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
       last = 0;
       continue;
     }
+    if (zeros > longestZeros) longestZeros = zeros;
+    zeros = 0;
     const size = Math.abs(x);
     if (size >= TOP) {
       atEnd = x === last ? atEnd + 1 : 1;
       if (clippedAt < 0 && atEnd >= (size >= TOP_24 ? CLIPPED_RUN_AT_TOP : CLIPPED_RUN)) clippedAt = n - atEnd + 1;
     }
     last = x;
-    // Before the first sound and after the last there may be silence.
-    if (hasBegun && zeros > longestZeros) {
-      longestZeros = zeros;
-      gapAt = n - zeros;
-    }
-    hasBegun = true;
-    zeros = 0;
   }
   if (!Number.isFinite(energy)) return { reason: 'not-finite', message: `sample ${firstBad(samples)} is no number` };
   if (clippedAt >= 0) return { reason: 'clipped', message: `full scale from sample ${clippedAt} on` };
   if (energy === 0) return o.silenceIsFine ? null : { reason: 'silent', message: 'every sample is 0' };
-  if (longestZeros >= GAP_RUN && !o.silenceIsFine && energy / samples.length > QUIET)
-    return { reason: 'gap', message: `${longestZeros} samples from sample ${gapAt} on are exactly 0` };
+  const meanSquare = energy / samples.length;
+  if (longestZeros < GAP_RUN || o.silenceIsFine || meanSquare < QUIET) return null;
+  return holeIn(samples, GAP_SOUND * Math.sqrt(meanSquare));
+}
+
+function holeIn(samples: Float64Array, sound: number): Refusal | null {
+  let zeros = 0;
+  for (let n = 0; n < samples.length; n++) {
+    if (samples[n] === 0) {
+      zeros++;
+      continue;
+    }
+    const from = n - zeros;
+    if (
+      zeros >= GAP_RUN &&
+      loudest(samples, from - GAP_NEAR, from) > sound &&
+      loudest(samples, n, n + GAP_NEAR) > sound
+    )
+      return { reason: 'gap', message: `${zeros} samples from sample ${from} on are exactly 0` };
+    zeros = 0;
+  }
   return null;
+}
+
+function loudest(samples: Float64Array, from: number, to: number): number {
+  let top = 0;
+  for (let n = Math.max(0, from); n < Math.min(to, samples.length); n++) top = Math.max(top, Math.abs(samples[n]!));
+  return top;
 }
 
 function firstBad(samples: Float64Array): number {

@@ -19,9 +19,9 @@ export function jumpAt(samples: Float64Array, rate: number, hz: number): number 
     else if (-error > largest) largest = -error;
   }
   // Around a jump a few samples carry the error: they must not hide it in a short record.
-  const least = JUMP_RATIO ** 2 * Math.max(0, energy - 3 * largest ** 2);
-  if (!(largest ** 2 * length > least) || !(largest > 0)) return null;
-  const threshold = Math.sqrt(least / length);
+  const rest = Math.max(0, energy - 3 * largest ** 2) / length;
+  if (!(largest > JUMP_RATIO * Math.sqrt(rest))) return null;
+  const threshold = largest / 3;
   let places = 0;
   let first = -1;
   let last = Number.NEGATIVE_INFINITY;

@@ -148,22 +148,34 @@ export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOption
   };
 }
 
-/** BS.468-4 in the frequency domain over the whole record; a tone and its harmonics are cut out, 0 Hz is. */
+/** Hz: how wide a tone is taken out on either side, at least; and how long the ends of the record ring of it. */
+const NOTCH_HZ = 20;
+const RINGING_SECONDS = 0.15;
+const NOTCHED_HARMONICS = 10;
+
+/**
+ * BS.468-4 in the frequency domain over the whole record. A tone and its harmonics are taken out by notches that are zero at them and have the
+ * shape of a Gauss curve, whose ringing at the ends of the record is short; the ends are left out.
+ */
 function weightedSamples(samples: Float64Array, rate: number, toneHz: number | null): Float64Array {
-  const size = 2 ** Math.ceil(Math.log2(samples.length));
+  const size = 2 ** Math.ceil(Math.log2(samples.length + RINGING_SECONDS * rate));
   const fft = new Fft(size);
   const [re, im] = [new Float64Array(size), new Float64Array(size)];
   re.set(samples);
   fft.forward(re, im);
-  const reachHz = toneHz === null ? 0 : Math.max((40 * rate) / samples.length, toneHz * 0.02);
   for (let k = 0; k < size; k++) {
     const hz = (Math.min(k, size - k) * rate) / size;
-    const order = toneHz === null ? 0 : Math.round(hz / toneHz);
-    const cut = toneHz !== null && order >= 1 && order <= 10 && Math.abs(hz - order * toneHz) <= reachHz;
-    const gain = cut ? 0 : bs468(hz);
+    const gain = bs468(hz) * (toneHz === null ? 1 : notch(hz, toneHz));
     re[k] = re[k]! * gain;
     im[k] = im[k]! * gain;
   }
   fft.inverse(re, im);
-  return re.subarray(0, samples.length);
+  const ringing = toneHz === null ? 0 : Math.round(Math.min(RINGING_SECONDS * rate, samples.length / 4));
+  return re.subarray(ringing, samples.length - ringing);
+}
+
+function notch(hz: number, toneHz: number): number {
+  const order = Math.round(hz / toneHz);
+  if (order < 1 || order > NOTCHED_HARMONICS) return 1;
+  return -Math.expm1(-(((hz - order * toneHz) / Math.min(NOTCH_HZ, toneHz / 4)) ** 2));
 }

@@ -3,8 +3,7 @@
  * is taken out of the phase and told on its own; polarity is the sign of the correlation's peak.
  */
 import type { Measurement } from '../../core/contract/calibration.js';
-import { measureDelay } from '../dsp/delay.js';
-import { RealFft } from '../dsp/real-fft.js';
+import { Transfer } from '../dsp/transfer.js';
 import { capturedBadly } from './capture.js';
 import type { MeasurementName } from './definitions.js';
 import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from './measurement.js';
@@ -92,8 +91,7 @@ export function responseMeasurements(
 /** A delay that is not found within a second is none of a loop. */
 const MOST_DELAY_SECONDS = 1;
 const LEAST_PROMINENCE = 12;
-/** Bins whose stimulus is weaker than this, re its strongest, say nothing of the path. */
-const LEAST_STIMULUS_DB = -80;
+const LEAST_COHERENCE = 0.8;
 
 /**
  * @param stimulus, captured of the same rate; both begin at the same frame
@@ -106,41 +104,24 @@ export function analyzeResponse(
 ): ResponseAnalysis | Refusal {
   if (stimulus.length < 4096) return { reason: 'too-short', message: `a stimulus of ${stimulus.length} samples` };
   const bad = capturedBadly(captured);
-  if (bad) return bad;
+  if (bad) return bad.reason === 'silent' ? { reason: 'no-tone', message: bad.message } : bad;
   const mostFrames = Math.min(Math.round(rate * (o.mostDelaySeconds ?? MOST_DELAY_SECONDS)), stimulus.length);
-  const long = new Float64Array(stimulus.length + mostFrames);
-  long.set(captured.subarray(0, long.length));
-  const delay = measureDelay(stimulus, long, mostFrames);
-  if (delay.prominence < LEAST_PROMINENCE)
+  const transfer = new Transfer(stimulus, captured, rate, mostFrames);
+  if (!(transfer.prominence >= LEAST_PROMINENCE))
     return { reason: 'no-tone', message: 'the stimulus is not found in the capture' };
-  const latencySamples = delay.frames + delay.fraction;
-  const size = 2 ** Math.ceil(Math.log2(Math.max(stimulus.length, captured.length) + mostFrames));
-  const [x, y] = [transformed(stimulus, size), transformed(captured, size)];
-  let strongest = 0;
-  for (let k = 1; k < x.re.length; k++) strongest = Math.max(strongest, Math.hypot(x.re[k]!, x.im[k]!));
-  const least = strongest * 10 ** (LEAST_STIMULUS_DB / 20);
   const at = (hz: number): ResponsePoint | null => {
-    const k = Math.round((hz * size) / rate);
-    if (k < 1 || k >= x.re.length) return null;
-    const power = x.re[k]! ** 2 + x.im[k]! ** 2;
-    if (Math.sqrt(power) < least) return null;
-    const r = (y.re[k]! * x.re[k]! + y.im[k]! * x.im[k]!) / power;
-    const i = (y.im[k]! * x.re[k]! - y.re[k]! * x.im[k]!) / power;
-    const turns = Math.atan2(i, r) / (2 * Math.PI) + (k * latencySamples) / size;
+    const point = transfer.at(hz);
+    if (point === null || point.coherence < LEAST_COHERENCE) return null;
     return {
-      hz: (k * rate) / size,
-      gainDb: 20 * Math.log10(Math.hypot(r, i)),
-      phaseDeg: 360 * (turns - Math.round(turns)),
+      hz,
+      gainDb: 20 * Math.log10(Math.hypot(point.re, point.im)),
+      phaseDeg: (180 / Math.PI) * Math.atan2(point.im, point.re),
     };
   };
-  return { latencySamples, inverted: delay.inverted, loopGainDb: at(1000)?.gainDb ?? Number.NaN, at };
-}
-
-function transformed(samples: Float64Array, size: number): { re: Float64Array; im: Float64Array } {
-  const padded = new Float64Array(size);
-  padded.set(samples);
-  const fft = new RealFft(size);
-  const [re, im] = [new Float64Array(fft.bins), new Float64Array(fft.bins)];
-  fft.forward(padded, null, re, im);
-  return { re, im };
+  return {
+    latencySamples: transfer.delay,
+    inverted: transfer.inverted,
+    loopGainDb: at(1000)?.gainDb ?? Number.NaN,
+    at,
+  };
 }

@@ -49,10 +49,10 @@ export function toneMeasurements(
   return [
     ...measured({ frequency_hz: tone.hz, ...levels(meanSquareDbfs(tone.power), o.fullScaleDbu) }, basis),
     ...measured({ rms_dbfs: meanSquareDbfs(tone.total), dc: tone.dc, ...harmonicValues(tone) }, basis),
-    ...measured(thdValues(tone), {
-      ...basis,
-      conditions: { ...conditions, harmonics: tone.harmonics.length },
-    }),
+    // A tone whose harmonics are all above the band has no THD.
+    ...(tone.harmonics.length === 0
+      ? []
+      : measured(thdValues(tone), { ...basis, conditions: { ...conditions, harmonics: tone.harmonics.length } })),
     ...measured(noiseValues(tone), basis),
     ...findSidebands(tone).flatMap(({ hz, dbc }) =>
       measured({ sideband_dbc: dbc }, { ...basis, conditions: { ...conditions, hz } }),

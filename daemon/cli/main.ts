@@ -74,6 +74,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./calibrate.js')).calibrateCommand(),
   },
   {
+    name: 'analyze',
+    summary: 'measure WAV files: level, distortion, noise, response and more',
+    load: async () => (await import('./analyze.js')).analyzeCommand(),
+  },
+  {
     name: 'trust',
     summary: 'show, renew and sign trust bundles; revoke keys',
     load: async () => (await import('./trust.js')).trustCommand(),
