@@ -1,10 +1,9 @@
 /**
- * The discrete Fourier transform of real sequences in float64, of any length; fastest where the length is a power of two, fast where it is even and
- * has no prime factor above 7.
+ * The discrete Fourier transform of real sequences in float64, of any even length; fast where the length is a power of two.
  *
- * Those: a complex transform of half the length, radix 4 and others, self-sorting (Stockham; Cochran et al. 1967), of which the first pass also reads
- * the samples and multiplies them by a window, so that no copy of them is made. Twiddle factors are computed one by one. Other lengths: Bluestein's
- * convolution (1970) over the next power of two. Nothing is allocated after the constructor.
+ * Powers of two: a complex transform of half the length, radix 4 and self-sorting (Stockham; Cochran et al. 1967), of which the first pass
+ * also reads the samples and multiplies them by a window, so that no copy of them is made. Twiddle factors are computed one by one. Other
+ * lengths: Bluestein's convolution (1970) over the next power of two. Nothing is allocated after the constructor.
  */
 export class RealFft {
   /** N: samples. */
@@ -12,18 +11,18 @@ export class RealFft {
   readonly #half: HalfComplex | null;
   readonly #chirp: Chirp | null;
 
-  /** @throws RangeError unless `size` is a whole number of at least 2 */
+  /** @throws RangeError unless `size` is an even whole number of at least 4 */
   constructor(size: number) {
-    if (!Number.isInteger(size) || size < 2) throw new RangeError(`${size} samples`);
+    if (!Number.isInteger(size) || size < 4 || size % 2 !== 0) throw new RangeError(`${size} samples`);
     this.size = size;
-    const isFast = size >= 4 && isFastLength(size);
-    this.#half = isFast ? new HalfComplex(size) : null;
-    this.#chirp = isFast ? null : new Chirp(size);
+    const isPower = Number.isInteger(Math.log2(size));
+    this.#half = isPower ? new HalfComplex(size) : null;
+    this.#chirp = isPower ? null : new Chirp(size);
   }
 
-  /** N / 2 + 1, rounded down: from 0 Hz to half the rate. */
+  /** N / 2 + 1: from 0 Hz to half the rate. */
   get bins(): number {
-    return Math.floor(this.size / 2) + 1;
+    return this.size / 2 + 1;
   }
 
   /**
@@ -42,29 +41,7 @@ export class RealFft {
   }
 }
 
-const ODD_FACTORS = [3, 5, 7] as const;
-
-/** Even, and no prime factor above 7. */
-export function isFastLength(size: number): boolean {
-  if (size % 2 !== 0) return false;
-  let rest = size;
-  for (const factor of [2, ...ODD_FACTORS]) while (rest % factor === 0) rest /= factor;
-  return rest === 1;
-}
-
-const kept = new Map<number, RealFft>();
-const MOST_KEPT = 4;
-
-/** A transform of this length that everybody in the thread shares: its tables take longer to make than a transform. */
-export function sharedFft(size: number): RealFft {
-  const fft = kept.get(size) ?? new RealFft(size);
-  kept.delete(size);
-  kept.set(size, fft);
-  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value!);
-  return fft;
-}
-
-/** N a fast length. */
+/** N a power of two. */
 class HalfComplex {
   readonly #points: number;
   /** exp(-2 pi i k / N). */
@@ -76,12 +53,8 @@ class HalfComplex {
   constructor(size: number) {
     const points = size / 2;
     this.#points = points;
-    this.#cos = new Float64Array(size);
-    this.#sin = new Float64Array(size);
-    for (let k = 0; k < size; k++) {
-      this.#cos[k] = Math.cos((2 * Math.PI * k) / size);
-      this.#sin[k] = -Math.sin((2 * Math.PI * k) / size);
-    }
+    this.#cos = Float64Array.from({ length: size }, (_, k) => Math.cos((2 * Math.PI * k) / size));
+    this.#sin = Float64Array.from({ length: size }, (_, k) => -Math.sin((2 * Math.PI * k) / size));
     this.#re = [new Float64Array(points), new Float64Array(points)];
     this.#im = [new Float64Array(points), new Float64Array(points)];
   }
@@ -102,15 +75,10 @@ class HalfComplex {
         this.#radix4(xr, xi, yr, yi, span, stride);
         span /= 4;
         stride *= 4;
-      } else if (span % 2 === 0) {
-        this.#radix2(xr, xi, yr, yi, span, stride);
+      } else {
+        radix2(xr, xi, yr, yi, stride);
         span /= 2;
         stride *= 2;
-      } else {
-        const radix = ODD_FACTORS.find((factor) => span % factor === 0)!;
-        this.#odd(radix, xr, xi, yr, yi, span, stride);
-        span /= radix;
-        stride *= radix;
       }
       [xr, yr] = [yr, xr];
       [xi, yi] = [yi, xi];
@@ -231,65 +199,6 @@ class HalfComplex {
     }
   }
 
-  #radix2(xr: Float64Array, xi: Float64Array, yr: Float64Array, yi: Float64Array, span: number, stride: number): void {
-    const m = span / 2;
-    const block = stride * m;
-    for (let p = 0; p < m; p++) {
-      const c = this.#cos[2 * stride * p]!;
-      const s = this.#sin[2 * stride * p]!;
-      const end = stride * (p + 1);
-      let y = 2 * stride * p;
-      for (let a = stride * p; a < end; a++, y++) {
-        const b = a + block;
-        const differenceR = xr[a]! - xr[b]!;
-        const differenceI = xi[a]! - xi[b]!;
-        yr[y] = xr[a]! + xr[b]!;
-        yi[y] = xi[a]! + xi[b]!;
-        yr[y + stride] = differenceR * c - differenceI * s;
-        yi[y + stride] = differenceR * s + differenceI * c;
-      }
-    }
-  }
-
-  /** Any radix, by the sum that defines it: for 3, 5 and 7 that is short enough. */
-  #odd(
-    radix: number,
-    xr: Float64Array,
-    xi: Float64Array,
-    yr: Float64Array,
-    yi: Float64Array,
-    span: number,
-    stride: number,
-  ): void {
-    const m = span / radix;
-    const block = stride * m;
-    const cos = this.#cos;
-    const sin = this.#sin;
-    const size = cos.length;
-    const step = size / radix;
-    for (let p = 0; p < m; p++) {
-      for (let j = 0; j < radix; j++) {
-        const c = cos[2 * stride * p * j]!;
-        const s = sin[2 * stride * p * j]!;
-        for (let q = 0; q < stride; q++) {
-          const a = stride * p + q;
-          let r = 0;
-          let i = 0;
-          for (let k = 0; k < radix; k++) {
-            const t = ((j * k) % radix) * step;
-            const xR = xr[a + k * block]!;
-            const xI = xi[a + k * block]!;
-            r += xR * cos[t]! - xI * sin[t]!;
-            i += xR * sin[t]! + xI * cos[t]!;
-          }
-          const y = stride * (radix * p + j) + q;
-          yr[y] = r * c - i * s;
-          yi[y] = r * s + i * c;
-        }
-      }
-    }
-  }
-
   /** From the transform Z of even + i odd samples: X[k] = (Z[k] + Z*[h - k]) / 2 - i exp(-2 pi i k / N) (Z[k] - Z*[h - k]) / 2. */
   #split(zr: Float64Array, zi: Float64Array, re: Float64Array, im: Float64Array): void {
     const h = this.#points;
@@ -316,7 +225,19 @@ class HalfComplex {
   }
 }
 
-/** N any number: X[k] = conj(c[k]) sum (x[n] conj(c[n])) c[k - n] with c[n] = exp(pi i n^2 / N). */
+/** The last pass where two points are left: no twiddles. */
+function radix2(xr: Float64Array, xi: Float64Array, yr: Float64Array, yi: Float64Array, stride: number): void {
+  for (let a = 0; a < stride; a++) {
+    const b = a + stride;
+    const [ar, ai, br, bi] = [xr[a]!, xi[a]!, xr[b]!, xi[b]!];
+    yr[a] = ar + br;
+    yi[a] = ai + bi;
+    yr[b] = ar - br;
+    yi[b] = ai - bi;
+  }
+}
+
+/** N any even number: X[k] = conj(c[k]) sum (x[n] conj(c[n])) c[k - n] with c[n] = exp(pi i n^2 / N). */
 class Chirp {
   readonly #size: number;
   readonly #cos: Float64Array;
@@ -373,7 +294,7 @@ class Chirp {
       b[k] = -i;
     }
     this.#transform(this.#x);
-    for (let k = 0; 2 * k <= this.#size; k++) {
+    for (let k = 0; k <= this.#size / 2; k++) {
       const r = xr[k]! / length;
       const i = -xi[k]! / length;
       const c = this.#cos[k]!;

@@ -2,7 +2,7 @@
  * Power spectra and what is read from them: tones by the sum of their lobe, bands by theirs. A tone's power is the sum over its lobe and is
  * right for any frequency; the highest bin alone would be up to 1.42 dB low with a Hann window.
  */
-import { type RealFft, sharedFft } from './real-fft.js';
+import { RealFft } from './real-fft.js';
 import type { Window } from './windows.js';
 
 /** Mean-square of each bin, scaled so that the sum over a band is the band's mean square: linear, full scale 1. */
@@ -24,7 +24,7 @@ export class SpectrumAnalyzer {
   /** @param rate Hz */
   constructor(window: Window, rate: number) {
     const size = window.samples.length;
-    this.#fft = sharedFft(size);
+    this.#fft = new RealFft(size);
     this.#window = window;
     this.#re = new Float64Array(this.#fft.bins);
     this.#im = new Float64Array(this.#fft.bins);

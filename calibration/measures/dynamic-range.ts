@@ -76,8 +76,7 @@ export function analyzeDynamicRange(
     hz,
     full: left({ from: 1, to: power.length - 1 }, flat),
     flat: left(audio, flat),
-    // The A curve limits the band by itself; published figures have it over the whole spectrum.
-    a: left({ from: 1, to: power.length - 1 }, aWeighting),
+    a: left(audio, aWeighting),
     ccirRms: left(audio, ccirRms),
     samples: tone.samples,
   };

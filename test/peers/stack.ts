@@ -34,12 +34,15 @@ const END_MS = 40_000;
 export class Child {
   readonly process: ChildProcess;
   output = '';
+  /** What a program would read, without what is for people. */
+  stdout = '';
 
   constructor(command: string, args: string[], env: Record<string, string> = {}) {
     this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     for (const stream of [this.process.stdout!, this.process.stderr!])
       stream.on('data', (chunk) => {
         this.output += chunk;
+        if (stream === this.process.stdout) this.stdout += chunk;
       });
   }
 

@@ -1,5 +1,6 @@
 /** All checks in this machine, in their order. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { expectCalibrated, expectReleased } from './calibrated.js';
 import { Checks, say } from './checks.js';
 import { expectBusy, expectOwnDevices, expectOwner, loadModules, unplug } from './hardware.js';
 import { expectSameSamples, writeNoise } from './noise.js';
@@ -167,6 +168,8 @@ checks.add('the card is taken away and comes back: the rig stays up, waits for i
   const { attempt: number } = await expectWhole(desk, source, job, settled);
   return `"${waits}"; systemctl status: "${told}"; then a take, attempt ${number}, bit for bit`;
 });
+checks.add("the suite of measurements finds what the kernel's digital loop is", expectCalibrated);
+checks.add('the card is given up to another program, and taken back', expectReleased);
 checks.add('a unit on a real serial line and one on a real MIDI port are recalled within a bounce', () =>
   expectRecalled(desk),
 );
