@@ -22,6 +22,8 @@ params:
     wire: {enc: bits, dump: all, bytes: F0 7D 20 {addr} {byte} F7, parts: [{at: 1, shift: 3, width: 1}]}, verify: {by: dump}}
   phantom: {kind: bool, hazard: phantom, taper: {t: enum, map: {"off": 0, "on": 1}},
     wire: {enc: bits, dump: all, bytes: F0 7D 20 {addr} {byte} F7, parts: [{at: 1, shift: 6, width: 1}]}, verify: {by: dump}}
+  level: {kind: number, unit: raw, min: 0, max: 16383, step: 1, taper: {t: linear},
+    wire: {enc: cc14, cc: 21, lsb: 53, bits: 14, order: lsb-msb, channel: 1}, verify: {by: none}}
 order: ["*"]
 safe: {state: {phantom: "off"}, settleMs: 0, onLinkLoss: operator}
 sim: {replyMs: [0, 0], identity: [], errors: {}}
@@ -120,11 +122,21 @@ test('a dump that is short, or of another kind, is none', async (t) => {
   await assert.rejects(unit.readBack({ gain: 40 }), failsWith('processor.timeout'));
 });
 
-test('messages do not leave faster than the unit takes them', async (t) => {
+test('messages do not leave faster than the unit takes them, those of one command neither', async (t) => {
   const preamp = new Preamp();
   const unit = await startUnit(t, PREAMP.replace('bytesPerSec: 100000', 'bytesPerSec: 100'), preamp);
+  const pauses = () => preamp.writes.slice(1).map(({ atMs }, i) => atMs - preamp.writes[i]!.atMs);
   await unit.recall({ gain: 40 });
-  const [first, second] = preamp.writes;
-  // Six bytes at 100 bytes a second; timers may fire a little early.
-  assert.ok((second?.atMs ?? 0) - (first?.atMs ?? 0) >= 59);
+  assert.equal(preamp.writes.length, 2);
+  assert.ok(
+    pauses().every((ms) => ms >= 60),
+    `six bytes at 100 bytes a second: ${pauses()}`,
+  );
+  preamp.writes.length = 0;
+  await unit.recall({ level: 8193 });
+  assert.deepEqual(preamp.texts, [hex('B0 35 01'), hex('B0 15 40')]);
+  assert.ok(
+    pauses().every((ms) => ms >= 30),
+    `three bytes: ${pauses()}`,
+  );
 });
