@@ -37,9 +37,14 @@ interface Message {
   value: number;
 }
 
-function parsed(frame: string): Message | undefined {
-  if (frame.length !== LONGEST || (frame.charCodeAt(0) & 0xf0) !== 0xb0) return undefined;
-  return { controller: frame.charCodeAt(1), value: frame.charCodeAt(2) };
+type Parse = (frame: string) => Message | undefined;
+
+/** On another channel than the unit's nothing is said to it or by it. */
+function parser(channel: number): Parse {
+  return (frame) =>
+    frame.length === LONGEST && frame.charCodeAt(0) === (0xb0 | (channel - 1))
+      ? { controller: frame.charCodeAt(1), value: frame.charCodeAt(2) }
+      : undefined;
 }
 
 function level(w: number): Decimal | null {
@@ -50,6 +55,7 @@ function level(w: number): Decimal | null {
 export function sixtyFour(channel: number): CodeDriver {
   const say = (controller: number, value: number): string =>
     String.fromCharCode(0xb0 | (channel - 1), controller, value);
+  const parsed = parser(channel);
 
   // The matrix may add sources: what is not wanted is switched off first, so that the setting says all there is about a destination.
   const route: Codec = {
@@ -112,19 +118,21 @@ export function sixtyFour(channel: number): CodeDriver {
       const message = parsed(frame);
       return message?.controller === CURRENT_PATCH || message?.controller === LOCK ? 'local-change' : undefined;
     },
-    simulate: () => new Matrix(say),
+    simulate: () => new Matrix(say, parsed),
   };
 }
 
 /** The matrix's side: it is locked and in no mode when its power comes on, and does nothing that its mode does not allow. */
 class Matrix implements DriverSimulation {
   readonly #say: (controller: number, value: number) => string;
+  readonly #parsed: Parse;
   #locked = true;
   #mode: number | undefined;
   #selected: number | undefined;
 
-  constructor(say: (controller: number, value: number) => string) {
+  constructor(say: (controller: number, value: number) => string, parsed: Parse) {
     this.#say = say;
+    this.#parsed = parsed;
   }
 
   framer(): MidiFramer {
@@ -132,8 +140,8 @@ class Matrix implements DriverSimulation {
   }
 
   hear(frame: string, cells: DriverCells): string[] {
-    const message = parsed(frame);
-    if (message === undefined || frame.charCodeAt(0) !== this.#say(0, 0).charCodeAt(0)) return [];
+    const message = this.#parsed(frame);
+    if (message === undefined) return [];
     const { controller, value } = message;
     if (controller === MODE) {
       if (value <= 1) this.#locked = value === 1;

@@ -27,6 +27,9 @@ const STATUS_SENSE = frameOf(0x61, 0x20, 0x0a);
 /** The time on tape as the longitudinal time code says it. */
 const TIME_SENSE = frameOf(0x61, 0x0c, 0x01);
 
+/** The time code as it was read, and as the machine counted on from where it was last read: at a standstill there is none to read. */
+const TIMES = [0x04, 0x14];
+
 /** The transport's commands by their second byte, and the bit of status byte 1 that says the machine does it. */
 const MOTIONS = new Map<number, { bit: number; locks: boolean }>([
   [0x00, { bit: 1 << 5, locks: false }], // stop
@@ -89,7 +92,7 @@ function toBcd(n: number): number {
 
 /** Seconds from the reply to TIME_SENSE; between two seconds the machine is still on its way. */
 function time(frame: string): Statement | undefined {
-  if (frame.length !== 7 || frame.charCodeAt(0) !== 0x74) return undefined;
+  if (frame.length !== 7 || frame.charCodeAt(0) !== 0x74 || !TIMES.includes(frame.charCodeAt(1))) return undefined;
   const [ff, ss, mm, hh] = Array.from(frame.slice(2, -1), (c) => fromBcd(c.charCodeAt(0)));
   if (ff === undefined || ss === undefined || mm === undefined || hh === undefined) return undefined;
   if (ss > 59 || mm > 59 || hh > 23) return undefined;

@@ -3,6 +3,7 @@
  * framer, no message that was not on the wire, and no value that the unit did not say.
  */
 import assert from 'node:assert/strict';
+import type { SettingValue } from '../../../core/contract/primitives.js';
 import { SumFramer, sum8 } from '../../../drivers/processors/code-drivers/sum-framer.js';
 import { LineFramer } from '../../../drivers/processors/framer.js';
 import { MidiFramer } from '../../../drivers/processors/midi-framer.js';
@@ -122,7 +123,9 @@ export interface Answers {
   parameter: Parameter;
   index: number | null;
   /** The right answer to the question, as it goes over the wire, for each of some values. */
-  frames: readonly string[];
+  frames: readonly { wire: string; value: SettingValue }[];
+  /** What of a message carries the value, and nothing else: found without the code that is tried. */
+  essence(message: string): string;
 }
 
 const MUTATIONS: readonly ((frame: string, random: (below: number) => number) => string)[] = [
@@ -147,31 +150,45 @@ function insert(frame: string, at: number, text: string): string {
   return frame.slice(0, at) + text + frame.slice(at);
 }
 
+/** What the profile takes a message for; undefined when it is no answer or no value. */
+function readingOf({ profile, parameter, index }: Answers, message: string): SettingValue | undefined {
+  const { read } = parameter.codec;
+  const said = read?.kind === 'ask' ? read.reply(message) : undefined;
+  const dump = read?.kind === 'dump' ? profile.dumps.get(read.dump(index)) : undefined;
+  const w = dump?.isReply(message) === true ? dump.value(parameter, index, message) : said?.w;
+  const isOthers = said !== undefined && said.index !== null && said.index !== index;
+  return w == null || isOthers ? undefined : parameter.taper.decode(w);
+}
+
 /**
  * Damaged answers, each through a framer of the profile and the parameter's own reading. A damaged answer may be another whole answer (a digit
- * became another digit; nothing can tell that): then it has to be exactly what the unit would have said for that value. Returns how many were
- * taken for an answer.
+ * became another digit; nothing can tell that): then it has to be read as the value for which the unit would have said exactly that. Returns how
+ * many were taken for an answer.
  */
-export function damaged({ profile, parameter, index, frames }: Answers, count: number, seed: number): number {
+export function damaged(answers: Answers, count: number, seed: number): number {
+  const { profile, parameter, frames, essence } = answers;
   const random = numbersFrom(seed);
-  const { read } = parameter.codec;
-  const known = new Set(frames);
   const speech = new Speech(profile);
+  const heard = (wire: string): string[] => speech.framer().push(Buffer.from(wire, 'latin1'), 0);
+  const right = new Map<string, SettingValue>();
+  for (const { wire, value } of frames)
+    for (const message of heard(wire)) {
+      const reading = readingOf(answers, message);
+      if (reading === undefined) continue;
+      assert.equal(reading, value, `${parameter.name}: ${JSON.stringify(wire)}, undamaged`);
+      right.set(essence(message), value);
+    }
+  assert.ok(right.size > 0, `${profile.id}: no undamaged answer for ${parameter.name}`);
   let taken = 0;
   for (let i = 0; i < count; i++) {
-    const frame = frames[random(frames.length)] as string;
+    const frame = (frames[random(frames.length)] as (typeof frames)[number]).wire;
     const mutate = MUTATIONS[random(MUTATIONS.length)] as (typeof MUTATIONS)[number];
     const wire = mutate(frame, random);
-    for (const message of speech.framer().push(Buffer.from(wire, 'latin1'), 0)) {
-      const sent = message + profile.framing.rxEnd;
-      const said = read?.kind === 'ask' ? read.reply(message) : undefined;
-      const dump = read?.kind === 'dump' ? profile.dumps.get(read.dump(index)) : undefined;
-      const w = dump?.isReply(message) === true ? dump.value(parameter, index, message) : said?.w;
-      const isOthers = said !== undefined && said.index !== null && said.index !== index;
-      if (w == null || isOthers || parameter.taper.decode(w) === undefined) continue;
+    for (const message of heard(wire)) {
+      const reading = readingOf(answers, message);
+      if (reading === undefined) continue;
       taken++;
-      // In a dump other settings may have changed as well: only what it says of this one is bounded, by its taper.
-      if (read?.kind === 'ask') assert.ok(known.has(sent), `${JSON.stringify(wire)} was taken for an answer`);
+      assert.equal(reading, right.get(essence(message)), `${profile.id}, ${parameter.name}: ${JSON.stringify(wire)}`);
     }
   }
   return taken;
