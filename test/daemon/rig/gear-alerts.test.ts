@@ -47,6 +47,7 @@ test('a unit that comes back and cannot be made safe is another alert, in place 
   t.mock.method(unit, 'obey', (command: string) => (command === 'ID?' ? 'ID virtual.gain 1' : 'ERR RANGE'));
   wire.plugged = true;
   await until(() => told.includes('critical processor.unsafe'));
+  await rack.safe(['eq']);
   assert.deepEqual(told, ['critical processor.lost', 'notice processor.lost', 'critical processor.unsafe']);
   assert.equal(rack.ready(['eq']), false);
   t.mock.restoreAll();
