@@ -35,7 +35,11 @@ export function outcome(verdicts: readonly Verdict[], problem: CalibrationRun['p
   return problem === undefined && verdicts.some(({ passed }) => passed === true) ? true : null;
 }
 
-function isAbout({ measurement, when }: LimitRule, m: Measurement): boolean {
+/** Whether a rule speaks of a measurement: its name, and the conditions that the rule names. */
+export function isAbout(
+  { measurement, when }: Pick<LimitRule, 'measurement' | 'when'>,
+  m: Pick<Measurement, 'name' | 'conditions'>,
+): boolean {
   return (
     m.name === measurement &&
     Object.entries(when ?? {}).every(([name, wanted]) => {

@@ -2,6 +2,7 @@
  * Runs of calibration as a rig writes them, for whoever keeps, judges or shows them: the figures of a good converter in a loop, or of a line
  * processor, with the scatter of real readings. The same seed gives the same run.
  */
+import { measured, type Values } from '../../calibration/measures/measurement.js';
 import type { CalibrationKind, CalibrationRun, Measurement, Trace, UnjudgedRun } from '../../core/contract/index.js';
 
 export interface RunOptions {
@@ -27,7 +28,7 @@ export interface RunOptions {
 
 export const EPOCH = Date.UTC(2026, 0, 5, 9) / 1000;
 const DAY = 86_400;
-export const DRIVEN = [20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_000] as const;
+export const DRIVEN = [20, 40, 80, 160, 315, 630, 1000, 2500, 5000, 10_000, 20_000] as const;
 
 export function runId(n: number): string {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
@@ -83,23 +84,19 @@ class Figures {
     this.#random = random;
   }
 
-  one(name: string, unit: string, value: number, more: Partial<Measurement> = {}): Measurement {
+  /** Measurements of one capture; decibels scatter. */
+  of(values: Values, channel: number | undefined, conditions: Measurement['conditions'] = {}): Measurement[] {
+    const basis = { samples: 262_144, conditions, ...(channel !== undefined && { channel }) };
+    return measured(values, basis).map((m) =>
+      m.unit.startsWith('dB') ? { ...m, value: m.value! + this.#shift(m.name) } : m,
+    );
+  }
+
+  #shift(name: string): number {
     const { loopGainDb = 0, worseDb = 0, scatterDb = 0.004 } = this.#o;
     const scatter = scatterDb * (this.#random() + this.#random() + this.#random() - 1.5) * 2;
-    const shift = name === 'loop_gain_db' ? loopGainDb : /thd|noise|imd|dfd|crosstalk/.test(name) ? worseDb : 0;
-    return {
-      name,
-      value: unit.startsWith('d') ? value + shift + scatter : value,
-      unit,
-      definition: `${name.split('_')[0]}.test/1`,
-      band: [20, 20_000],
-      detector: 'rms',
-      reference: 'full-scale sine',
-      samples: 262_144,
-      conditions: {},
-      valid: true,
-      ...more,
-    };
+    if (name === 'loop_gain_db') return loopGainDb + scatter;
+    return /thd|noise|imd|dfd|crosstalk/.test(name) ? worseDb + scatter : scatter;
   }
 }
 
@@ -114,151 +111,50 @@ const PARTS: readonly [CalibrationKind, Part][] = [
   [
     'level',
     (f, channels) => [
-      ...each((g, channel) => {
-        const at = { channel, conditions: { hz: 997, level_dbfs: -20 } };
-        return [
-          g.one('loop_gain_db', 'dB', 0.012 * channel, {
-            ...at,
-            definition: 'gain.loop/1',
-            detector: 'fit',
-            band: null,
-          }),
-          g.one('polarity_inverted', '', 0, {
-            channel,
-            definition: 'polarity.correlation/1',
-            detector: 'fit',
-            band: null,
-          }),
-        ];
-      })(f, channels),
-      ...(channels > 1
-        ? [
-            f.one('inter_channel_level_db', 'dB', 0.012, {
-              conditions: { hz: 997 },
-              definition: 'interchannel.level/1',
-            }),
-            f.one('inter_channel_phase_deg', 'degrees', 0.04, {
-              conditions: { hz: 997 },
-              definition: 'interchannel.phase/1',
-            }),
-          ]
-        : []),
+      ...each((g, channel) => [
+        ...g.of({ loop_gain_db: 0.012 * channel }, channel, { hz: 997, level_dbfs: -20 }),
+        ...g.of({ polarity_inverted: 0 }, channel),
+      ])(f, channels),
+      ...(channels > 1 ? f.of({ inter_channel_level_db: 0.012, inter_channel_phase_deg: 0.04 }, 2, { hz: 1000 }) : []),
     ],
   ],
   [
     'thd',
-    each((f, channel) => {
-      const at = { channel, conditions: { hz: 997, level_dbfs: -1 } };
-      return [
-        f.one('frequency_hz', 'Hz', 997, { ...at, detector: 'fit', definition: 'frequency.ieee1057/1', band: null }),
-        f.one('thd_f_db', 'dB', -112.4, {
-          ...at,
-          detector: 'selective',
-          definition: 'thd-f/1',
-          reference: 'fundamental',
-        }),
-        f.one('thdn_re_total_db', 'dB', -106.1, { ...at, definition: 'thdn.aes17/1', reference: 'total' }),
-        f.one('h2_dbc', 'dBc', -114.2, {
-          ...at,
-          detector: 'selective',
-          definition: 'harmonic/1',
-          reference: 'fundamental',
-        }),
-        f.one('h3_dbc', 'dBc', -117.9, {
-          ...at,
-          detector: 'selective',
-          definition: 'harmonic/1',
-          reference: 'fundamental',
-        }),
-      ];
-    }),
-  ],
-  [
-    'snr',
-    each((f, channel) => [
-      f.one('dynamic_range_ccirrms_db', 'dB', 114.6, {
-        channel,
-        conditions: { hz: 997, level_dbfs: -60 },
-        definition: 'dynamic-range.aes17/1',
+    each((f, channel) =>
+      f.of({ frequency_hz: 997, thd_f_db: -112.4, thdn_re_total_db: -106.1, h2_dbc: -114.2, h3_dbc: -117.9 }, channel, {
+        hz: 997,
+        level_dbfs: -1,
       }),
-    ]),
+    ),
   ],
-  [
-    'noise',
-    each((f, channel) => [
-      f.one('noise_20_20k_dbfs', 'dBFS', -116.9, { channel, definition: 'noise.20-20k/1' }),
-      f.one('noise_a_dbfs', 'dBFS', -119.1, { channel, definition: 'noise.a-weighted/1' }),
-    ]),
-  ],
-  [
-    'response',
-    each((f, channel) => [
-      f.one('fr_deviation_db', 'dB', -0.031, { channel, definition: 'response.sweep/1', reference: '1 kHz' }),
-    ]),
-  ],
+  ['snr', each((f, channel) => f.of({ dynamic_range_ccirrms_db: 114.6 }, channel, { hz: 997, level_dbfs: -60 }))],
+  ['noise', each((f, channel) => f.of({ noise_20_20k_dbfs: -116.9, noise_a_dbfs: -119.1 }, channel))],
+  ['response', each((f, channel) => f.of({ fr_deviation_db: -0.031 }, channel))],
   [
     'crosstalk',
     (f, channels) =>
       DRIVEN.flatMap((hz) =>
-        Array.from({ length: channels }, (_, d) => d + 1).flatMap((driven) =>
-          Array.from({ length: channels }, (_, u) => u + 1)
-            .filter((undriven) => undriven !== driven)
-            .map((undriven) =>
-              f.one('crosstalk_selective_db', 'dB', -141 + 20 * Math.log10(Math.max(hz, 400) / 1000), {
-                conditions: { driven, undriven, hz },
-                definition: 'crosstalk.aes17-selective/1',
-                detector: 'selective',
-                reference: 'driven channel',
-              }),
-            ),
+        pairs(channels).flatMap(([driven, undriven]) =>
+          f.of({ crosstalk_selective_db: leak(hz) }, undefined, { driven, undriven, hz }),
         ),
       ),
   ],
-  [
-    'latency',
-    each((f, channel) => [
-      f.one('latency_samples', 'samples', 0, {
-        channel,
-        detector: 'fit',
-        definition: 'latency.correlation/1',
-        band: null,
-      }),
-      f.one('latency_spread_samples', 'samples', 0, {
-        channel,
-        detector: 'fit',
-        definition: 'latency.correlation/1',
-        band: null,
-      }),
-    ]),
-  ],
-  [
-    'imd',
-    each((f, channel) => [
-      f.one('imd_smpte_db', 'dB', -104.8, {
-        channel,
-        detector: 'selective',
-        definition: 'imd.smpte-rp120/1',
-        reference: 'f2',
-      }),
-      f.one('dfd_d2_db', 'dB', -118.3, {
-        channel,
-        detector: 'selective',
-        definition: 'dfd.iec60268-3/1',
-        reference: 'f1 + f2',
-      }),
-    ]),
-  ],
-  [
-    'headroom',
-    each((f, channel) => [
-      f.one('max_level_dbfs', 'dBFS', -1.02, {
-        channel,
-        definition: 'max-level.aes17-thdn/1',
-        conditions: { method: 'thdn-40' },
-      }),
-    ]),
-  ],
+  ['latency', each((f, channel) => f.of({ latency_samples: 0, latency_spread_samples: 0 }, channel))],
+  ['imd', each((f, channel) => f.of({ imd_smpte_db: -104.8, dfd_d2_db: -118.3 }, channel))],
+  ['headroom', each((f, channel) => f.of({ max_level_dbfs: -1.02 }, channel))],
 ];
+
+/** A capacitive leak above some resistive one. */
+function leak(hz: number): number {
+  return -141 + 20 * Math.log10(Math.max(hz, 400) / 1000);
+}
+
+function pairs(channels: number): [driven: number, undriven: number][] {
+  const all = Array.from({ length: channels }, (_, index) => index + 1);
+  return all.flatMap((driven) =>
+    all.filter((undriven) => undriven !== driven).map((undriven): [number, number] => [driven, undriven]),
+  );
+}
 
 function traces(channels: number, random: () => number, { worseDb = 0 }: RunOptions): Trace[] {
   const log = (from: number, to: number, points: number) =>
@@ -323,17 +219,10 @@ function traces(channels: number, random: () => number, { worseDb = 0 }: RunOpti
       (level) => 0.3 * random() * 10 ** ((-level - 110) / 20),
     );
     add('headroom', dbfs, { name: 'THD+N', unit: 'dB' }, linear(-12, -1, 12), (level) => (level > -1.5 ? -60 : -106));
-    add(
-      'crosstalk',
-      hz,
-      { name: 'crosstalk', unit: 'dB' },
-      [...DRIVEN],
-      (f) => -141 + 20 * Math.log10(Math.max(f, 400) / 1000),
-      {
-        driven: channel,
-        undriven: (channel % channels) + 1,
-      },
-    );
+    add('crosstalk', hz, { name: 'crosstalk', unit: 'dB' }, [...DRIVEN], leak, {
+      driven: channel,
+      undriven: (channel % channels) + 1,
+    });
   }
   return made;
 }

@@ -87,7 +87,7 @@ test('a good loop passes, and every rule of its class finds something in a suite
   const verdicts = judge(run, limits);
   assert.deepEqual(unmeasured(run, limits), []);
   assert.equal(outcome(verdicts, undefined), true);
-  // Both directions of two channels, at 1280 Hz and at 10240 Hz.
+  // Both directions of two channels, at 1 kHz and at 10 kHz.
   assert.equal(verdicts.filter(({ rule }) => rule.startsWith('crosstalk')).length, 4);
 });
 
