@@ -1,5 +1,5 @@
 /** The curves of a run as drawings: spectra with their harmonics, and everything that has one line for each channel. */
-import type { CalibrationRun, Trace } from '../../core/contract/index.js';
+import type { CalibrationRun, Measurement, Trace } from '../../core/contract/index.js';
 import { type Content, type Html, html } from './html.js';
 import { colour, draw, frequencyAxis, Plot, padded } from './plot.js';
 import { conditionsOf, figure } from './words.js';
@@ -35,7 +35,7 @@ export function curves(run: CalibrationRun): Html[] {
   }
   return [...groups.values()]
     .sort(([a], [b]) => ORDER.indexOf(a!.name) - ORDER.indexOf(b!.name))
-    .map((traces) => (traces[0]!.name === 'spectrum' ? spectrum(traces[0]!) : lines(traces, run)));
+    .map((traces) => (traces[0]!.name === 'spectrum' ? spectrum(traces[0]!, run) : lines(traces, run)));
 }
 
 export function captioned(title: string, note: Content, drawing: Html, legend: Content = null): Html {
@@ -53,7 +53,7 @@ function points({ xs, ys }: Trace): Point[] {
   return xs.map((x, n) => ({ x, y: ys[n]! }));
 }
 
-function spectrum(trace: Trace): Html {
+function spectrum(trace: Trace, run: CalibrationRun): Html {
   const { hz, ...others } = trace.conditions;
   const line = points(trace).filter(({ x }) => x >= 10);
   const marks = typeof hz === 'number' ? harmonics(trace, hz) : [];
@@ -71,9 +71,7 @@ function spectrum(trace: Trace): Html {
       Plot.frame({ strokeOpacity: 0.3 }),
     ],
   });
-  const told = marks
-    .filter(({ order }) => order > 1 && order <= 5)
-    .map(({ order, below }) => `H${order} ${figure(below, 'dB')} dBc`);
+  const told = levelsOf(trace, run.measurements);
   const note = [
     trace.channel ? `channel ${trace.channel}` : '',
     conditionsOf(typeof hz === 'number' ? { hz, ...others } : others),
@@ -84,7 +82,7 @@ function spectrum(trace: Trace): Html {
 
 /** The fundamental and its multiples, at the highest line next to where they must be. */
 function harmonics({ xs, ys }: Trace, hz: number) {
-  const found: { order: number; x: number; y: number; below: number; label: string }[] = [];
+  const found: { order: number; x: number; y: number; label: string }[] = [];
   for (let order = 1; order <= 9; order++) {
     let best = -1;
     xs.forEach((x, n) => {
@@ -92,11 +90,23 @@ function harmonics({ xs, ys }: Trace, hz: number) {
       if (best < 0 || ys[n]! > ys[best]!) best = n;
     });
     if (best < 0) continue;
-    const y = ys[best]!;
-    const below = y - (found[0]?.y ?? y);
-    found.push({ order, x: xs[best]!, y, below, label: labelOf(order) });
+    found.push({ order, x: xs[best]!, y: ys[best]!, label: labelOf(order) });
   }
   return found[0]?.order === 1 ? found : [];
+}
+
+/** What was measured of the harmonics; the lines of the drawing are only where they stand out of the noise. */
+function levelsOf({ channel, conditions: { hz, level_dbfs } }: Trace, measurements: readonly Measurement[]): string[] {
+  return [2, 3, 4, 5].flatMap((order) => {
+    const found = measurements.find(
+      (m) =>
+        m.name === `h${order}_dbc` &&
+        m.channel === channel &&
+        m.conditions['hz'] === hz &&
+        m.conditions['level_dbfs'] === level_dbfs,
+    );
+    return found?.value == null ? [] : [`H${order} ${figure(found.value, found.unit)} dBc`];
+  });
 }
 
 /** On a logarithmic axis the higher ones have no room side by side. */

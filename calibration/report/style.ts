@@ -43,6 +43,7 @@ export const STYLE = `
   td.whole { white-space: nowrap; }
   td.bad, td.warn { font-weight: 600; }
   code { font: .85em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+  tbody th code { white-space: nowrap; }
   .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); gap: 1rem; margin: .75rem 0; }
   figure { margin: 0; padding: .75rem .9rem .4rem; border: 1px solid var(--edge); border-radius: 6px; background: var(--panel); min-width: 0;
     break-inside: avoid; }
@@ -65,7 +66,7 @@ export const STYLE = `
     tr, dl { break-inside: avoid; }
     table { font-size: 7.5pt; }
     th, td { padding-right: .5rem; }
-    td.whole { white-space: normal; }
+    td.whole, tbody th code { white-space: normal; }
     .scroll { overflow: visible; }
   }
 `;

@@ -9,9 +9,22 @@ interface Row {
   byChannel: Map<number, number>;
 }
 
-/** @param run its measurements, each with the verdicts on it */
-export function measurementTable(run: CalibrationRun): Html {
+/** All measurements of a run: first those that limits speak of, or whose drift is watched, then the others. */
+export function measurementTables(run: CalibrationRun): { watched: Html | null; others: Html | null } {
+  const judged = new Set([...run.verdicts, ...run.drifts].map(({ measurement }) => measurement));
   const rows = rowsOf(run.measurements);
+  const isWatched = ({ byChannel }: Row) => [...byChannel.values()].some((index) => judged.has(index));
+  return {
+    watched: table(run, rows.filter(isWatched)),
+    others: table(
+      run,
+      rows.filter((row) => !isWatched(row)),
+    ),
+  };
+}
+
+function table(run: CalibrationRun, rows: readonly Row[]): Html | null {
+  if (rows.length === 0) return null;
   const channels = [...new Set(rows.flatMap(({ byChannel }) => [...byChannel.keys()]))].sort((a, b) => a - b);
   const verdicts = new Map<number, Verdict[]>();
   for (const verdict of run.verdicts)
