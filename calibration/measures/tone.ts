@@ -68,6 +68,8 @@ const LEAST_PROMINENCE = 5;
 const LEAST_SINAD_DB = -10;
 /** Standard deviation of the noise in a lobe, as a part of its mean. */
 export const LOBE_SPREAD = 0.4;
+/** So many samples that are all exactly 0. */
+const SILENCE_RUN = 8;
 const OTHER_TONE = 0.02;
 /** A stream that plays and records from one clock has the frequency to much less than this. */
 const LOCKED = 20e-6;
@@ -87,13 +89,13 @@ export function analyzeTone(samples: Float64Array, rate: number, o: ToneOptions 
   return isRefusal(found) ? found : describe(sound, spectrum, found.hz, o);
 }
 
-/** What is exactly 0 before and behind. */
+/** Without silence before and behind; a zero crossing at an end is none, and would cost half of a record whose length is a power of two. */
 function withoutSilence(samples: Float64Array): Float64Array {
   let from = 0;
   let to = samples.length;
   while (from < to && samples[from] === 0) from++;
   while (to > from && samples[to - 1] === 0) to--;
-  return samples.subarray(from, to);
+  return samples.subarray(from < SILENCE_RUN ? 0 : from, samples.length - to < SILENCE_RUN ? samples.length : to);
 }
 
 function findTone(samples: Float64Array, spectrum: PowerSpectrum, o: ToneOptions): { hz: number } | Refusal {

@@ -1,14 +1,9 @@
 /** `outboard calibrate`: measures an insert of the running rig. In maintenance only, signed by a technician. */
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import {
-  CALIBRATION_KINDS,
-  type CalibrationRun,
-  type CalibrationWish,
-  type Measurement,
-  StatusAnswer,
-} from '../../core/contract/index.js';
+import { CALIBRATION_KINDS, type CalibrationWish, StatusAnswer } from '../../core/contract/index.js';
 import type { OutboardError } from '../../core/errors.js';
 import { errorOf } from '../local-client.js';
+import { showRun } from './calibration-table.js';
 import { CalibrationView } from './calibration-view.js';
 import { controlClient, withSocketOptions } from './control-client.js';
 import { interruptSignal } from './interrupt.js';
@@ -78,53 +73,6 @@ async function measure(wish: CalibrationWish, o: CalibrateOptions, output: Outpu
   } finally {
     view.end();
   }
-}
-
-/** A run for people: every number, and what its limit says. */
-export function showRun(output: Output, run: CalibrationRun): void {
-  const badge = run.virtual ? ', simulated interface' : '';
-  output.line(`${run.kind} on insert ${run.insert}: ${run.analogSeconds.toFixed(1)} s of signals${badge}`);
-  const verdicts = new Map(run.verdicts.map((verdict) => [verdict.measurement, verdict]));
-  output.table(
-    run.measurements.map((measurement, index) => {
-      const verdict = verdicts.get(index);
-      const judged =
-        verdict === undefined ? '' : verdict.passed === null ? 'not judged' : verdict.passed ? 'ok' : 'FAIL';
-      return [
-        nameText(measurement),
-        String(measurement.channel ?? ''),
-        valueText(measurement),
-        limitText(verdict),
-        judged,
-      ];
-    }),
-    ['MEASUREMENT', 'CH', 'VALUE', 'LIMIT', ''],
-  );
-  for (const drift of run.drifts.filter(({ alarm }) => alarm))
-    output.line(
-      `moved from the baseline: ${nameText(run.measurements[drift.measurement]!)} by ${drift.change.toFixed(2)}`,
-    );
-  const said = run.passed === null ? 'no limit says anything of it' : run.passed ? 'passed' : 'FAILED';
-  output.line(run.problem ? `did not come to its end: ${run.problem.message}` : said);
-}
-
-function nameText({ name, conditions: { hz, level_dbfs: levelDbfs } }: Measurement): string {
-  const set = [
-    ...(typeof hz === 'number' ? [`${Number(hz.toPrecision(5))} Hz`] : []),
-    ...(typeof levelDbfs === 'number' ? [`${Number(levelDbfs.toPrecision(4))} dBFS`] : []),
-  ];
-  return set.length > 0 ? `${name} at ${set.join(', ')}` : name;
-}
-
-function valueText({ value, unit, refusal }: Measurement): string {
-  if (refusal) return `refused, ${refusal.reason}: ${refusal.message}`;
-  return value === null ? 'digital silence' : `${Number(value.toPrecision(6))} ${unit}`.trimEnd();
-}
-
-function limitText(verdict: CalibrationRun['verdicts'][number] | undefined): string {
-  if (verdict?.min !== undefined && verdict.max !== undefined) return `${verdict.min} to ${verdict.max}`;
-  if (verdict?.min !== undefined) return `at least ${verdict.min}`;
-  return verdict?.max === undefined ? '' : `at most ${verdict.max}`;
 }
 
 async function insertsOf(o: CalibrateOptions): Promise<string[]> {
