@@ -7,7 +7,7 @@ import { highDbfs } from './distortion.js';
 import { spread } from './findings.js';
 import type { LocatedProcedure } from './located.js';
 import type { Findings } from './procedure.js';
-import { playSections, sectionFrames } from './sections.js';
+import { everyChannel, playSections, sectionFrames } from './sections.js';
 
 const BELOW_HIGH_DB = -20;
 const OCTAVES_HZ = [20, 40, 80, 160, 315, 630, 1000, 2500, 5000, 10_000, 20_000];
@@ -15,7 +15,7 @@ const NEIGHBOURS_HZ = 1000;
 const STEP_SECONDS = 0.3;
 
 export const measureCrosstalk: LocatedProcedure = async (context, delay) => {
-  const { loop, analyst, signal, step } = context;
+  const { loop, analyst } = context;
   const { rate, insert } = loop;
   const levelDbfs = highDbfs(context) + BELOW_HIGH_DB;
   const findings: Promise<Findings>[] = [];
@@ -43,30 +43,22 @@ export const measureCrosstalk: LocatedProcedure = async (context, delay) => {
       );
     }
   }
-  if (loop.others.length > 0) {
-    step('crosstalk to other inserts', 0.95);
-    const stimulus = sine(rate, NEIGHBOURS_HZ, levelDbfs, sectionFrames(rate, STEP_SECONDS));
-    const { returns, others } = await loop.play(
-      Array.from({ length: insert.channels }, () => stimulus),
-      {
-        tailFrames: Math.ceil(delay),
-        listen: loop.others.map(({ name }) => name),
-        signal,
-      },
-    );
-    for (const [neighbour, heard] of others)
-      heard.forEach((undriven, i) => {
-        const steps = [{ hz: NEIGHBOURS_HZ, driven: returns[0]!, undriven }];
-        findings.push(
-          analyst.analyze('crosstalk', {
-            steps,
-            rate,
-            levelDbfs,
-            driven: insert.name,
-            undriven: `${neighbour}.${i + 1}`,
-          }),
-        );
-      });
+  const neighbours = loop.others.flatMap(({ name, channels }) =>
+    Array.from({ length: channels }, (_, i) => `${name}.${i + 1}`),
+  );
+  if (neighbours.length > 0) {
+    const hz = NEIGHBOURS_HZ;
+    const section = {
+      signal: (frames: number) => sine(rate, hz, levelDbfs, frames),
+      frames: sectionFrames(rate, STEP_SECONDS),
+      drives: everyChannel,
+    };
+    const told = { label: 'crosstalk to other inserts', at: 0.95, listen: loop.others };
+    const [captured] = await playSections(context, [section], delay, told);
+    neighbours.forEach((undriven, i) => {
+      const steps = [{ hz, driven: captured![0]!, undriven: captured![insert.channels + i]! }];
+      findings.push(analyst.analyze('crosstalk', { steps, rate, levelDbfs, driven: insert.name, undriven }));
+    });
   }
   return spread(await Promise.all(findings));
 };

@@ -2,6 +2,7 @@
  * Stimuli in a row in one take: a tone after a tone, each with time to settle, and the parts of the capture that belong to them. One take for
  * many tones spares the gear and the clock the ends of many takes.
  */
+import type { LoopInsert } from '../loop.js';
 import { fade } from '../signals/signals.js';
 import type { ProcedureContext } from './procedure.js';
 
@@ -22,15 +23,15 @@ const SPARE_FRAMES = 256;
 
 /**
  * @param delayFrames by which the insert is late, as it was just measured
- * @param o.label, o.from, o.to for the progress: the fractions of the whole procedure that this play is
- * @returns for each section one array per channel of the insert
+ * @param o.label what people are told, when the fraction `o.at` of the whole is done; `o.listen`: other inserts to be recorded meanwhile
+ * @returns for each section one array per channel of the insert, then one per channel of each insert that was listened to
  * @throws what the loop throws
  */
 export async function playSections(
   { loop, signal, step }: ProcedureContext,
   sections: readonly Section[],
   delayFrames: number,
-  o: { label: string; at: number },
+  o: { label: string; at: number; listen?: readonly LoopInsert[] },
 ): Promise<Float64Array[][]> {
   step(o.label, o.at);
   const settle = Math.round(SETTLE_SECONDS * loop.rate);
@@ -49,7 +50,9 @@ export async function playSections(
     at += length;
   }
   const late = Math.round(delayFrames);
-  const { returns } = await loop.play(sends, { tailFrames: late + SPARE_FRAMES, signal });
+  const listen = (o.listen ?? []).map(({ name }) => name);
+  const heard = await loop.play(sends, { tailFrames: late + SPARE_FRAMES, listen, signal });
+  const returns = [...heard.returns, ...listen.flatMap((name) => heard.others.get(name)!)];
   return sections.map(({ frames }, i) =>
     returns.map((back) => back.slice(starts[i]! + late, starts[i]! + late + frames)),
   );

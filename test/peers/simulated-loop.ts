@@ -13,6 +13,8 @@ export interface SimulatedPath {
   inverted?: boolean;
   /** Sample values beyond are cut, as a converter or an amplifier does. */
   clip?: number;
+  /** A mono insert `b` that hears the first channel so much. */
+  neighbourDb?: number;
   /** Channels (from 0) whose cable is out. */
   out?: number[];
 }
@@ -57,11 +59,14 @@ export function simulatedLoop(
   };
   return {
     insert: { name: 'a', channels, latencyFrames: path.delayFrames ?? 0 },
-    others: [],
+    others: path.neighbourDb === undefined ? [] : [{ name: 'b', channels: 1, latencyFrames: 0 }],
     rate,
     ceilingDbfs,
     plays,
-    async play(sends: readonly (Float64Array | null)[], { tailFrames, signal }: PlayOptions): Promise<Capture> {
+    async play(
+      sends: readonly (Float64Array | null)[],
+      { tailFrames, signal, listen = [] }: PlayOptions,
+    ): Promise<Capture> {
       signal.throwIfAborted();
       const length = Math.max(...sends.map((send) => send?.length ?? 0));
       const frames = length + tailFrames;
@@ -76,7 +81,8 @@ export function simulatedLoop(
           return sigma > 0 ? y + sigma * gaussian() : y;
         }),
       );
-      return { returns, others: new Map() };
+      const heard = returns[0]!.map((x) => x * 10 ** ((path.neighbourDb ?? 0) / 20));
+      return { returns, others: new Map(listen.map((name) => [name, [heard]])) };
     },
   };
 }

@@ -71,6 +71,7 @@ const PATH = {
   delayFrames: 173,
   crosstalkDb: -70,
   lowpassHz: 18_000,
+  neighbourDb: -50,
 } satisfies SimulatedPath;
 
 describe('the suite on a path that is known', async () => {
@@ -137,6 +138,10 @@ describe('the suite on a path that is known', async () => {
         [2, 1],
       ] as const)
         near(one(found, 'crosstalk_selective_db', null, { driven, undriven, hz }), PATH.crosstalkDb, 0.3);
+  });
+
+  test('crosstalk to another insert', () => {
+    near(one(found, 'crosstalk_selective_db', null, { driven: 'a', undriven: 'b.1' }), PATH.neighbourDb, 0.02);
   });
 
   test('intermodulation', () => {
