@@ -285,7 +285,7 @@ export const RigConfig = z.strictObject({
     .strictObject({
       idleSeconds: z
         .number()
-        .min(10)
+        .min(1)
         .max(30 * 86_400)
         .default(3600),
       everySeconds: z

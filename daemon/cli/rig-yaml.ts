@@ -22,6 +22,8 @@ export interface RigConfigOverrides {
   inserts?: Input['inserts'];
   processors?: Input['processors'];
   calibration?: string;
+  alignment?: NonNullable<Input['alignment']>;
+  selfTest?: NonNullable<Input['selfTest']>;
   isolation?: NonNullable<Input['isolation']>;
   limits?: NonNullable<Input['limits']>;
 }

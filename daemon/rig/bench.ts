@@ -12,9 +12,11 @@ import type {
 } from '../../core/contract/index.js';
 import type { DevicePair } from '../audio-driver.js';
 import type { Logger } from '../log.js';
+import { processorsOn } from './calibration/conditions.js';
 import { HistoryArchive } from './calibration/history-archive.js';
 import { CalibrationInForce } from './calibration/in-force.js';
 import { CalibrationRuns } from './calibration/runs.js';
+import { SelfTests } from './calibration/self-tests.js';
 import { GearDesk } from './gear-desk.js';
 import type { InsertMemory } from './insert-memory.js';
 import type { InterfaceKeeper } from './interface-keeper.js';
@@ -48,6 +50,10 @@ export interface BenchOptions {
   /** As `MaintenanceOptions.drain`. */
   drain(signal: AbortSignal): Promise<void>;
   alert(severity: Severity, problem: Problem): void;
+  /** Other trims are in force: what was planned with the old ones is planned anew. */
+  onTrims(): void;
+  /** What held an insert back is over. */
+  onFree(): void;
 }
 
 export class Bench {
@@ -55,6 +61,7 @@ export class Bench {
   readonly inForce: CalibrationInForce;
   readonly gear: GearDesk;
   readonly runs: CalibrationRuns;
+  readonly selfTests: SelfTests;
   readonly maintenance: Maintenance;
   readonly sessions: SessionRequests;
 
@@ -65,7 +72,12 @@ export class Bench {
       file: join(options.stateDir, 'calibration.sqlite'),
       limits: options.measurementLimits,
     });
-    this.inForce = new CalibrationInForce({ config, file: options.calibration, archive: this.archive });
+    this.inForce = new CalibrationInForce({
+      config,
+      file: options.calibration,
+      archive: this.archive,
+      onChange: () => options.onTrims(),
+    });
     this.gear = new GearDesk({ config, rack, mode: () => mode.mode });
     this.runs = new CalibrationRuns({
       ...options,
@@ -74,11 +86,22 @@ export class Bench {
       engineAt: (rate) => keeper.engineAt(rate),
       streamRate: () => keeper.rate,
     });
+    this.selfTests = new SelfTests({
+      ...options,
+      archive: this.archive,
+      runs: this.runs,
+      memorySeconds: (insert) => options.memory.secondsOf(insert),
+      ready: (insert) => keeper.ready && rack.ready(processorsOn(config, insert)),
+      onOver: () => options.onFree(),
+    });
     this.maintenance = new Maintenance({
       journal,
       mode,
       log,
-      drain: (signal) => options.drain(signal),
+      drain: async (signal) => {
+        await this.runs.abort('maintenance begins');
+        await options.drain(signal);
+      },
       endMeasuring: (why) => this.runs.abort(why),
       makeSafe: () => rack.safe(),
       giveUp: async (reason) => {
@@ -111,6 +134,7 @@ export class Bench {
   /** Ends what is measured, and leaves the session to the next start. */
   async stop(): Promise<void> {
     this.maintenance.stop();
+    await this.selfTests.stop();
     await this.runs.abort('the rig is stopping');
   }
 

@@ -29,6 +29,14 @@ export interface MaintenanceOptions {
   trouble(): OutboardError | null;
 }
 
+/** In the journal: what outlives a restart. */
+interface Kept {
+  until: number;
+  reason: string;
+  /** The interface was given up: an outside tool may have it. */
+  released?: boolean;
+}
+
 interface Session {
   until: number;
   reason: string;
@@ -63,9 +71,9 @@ export class Maintenance {
   resume(): void {
     const kept = this.#o.journal.meta('maintenance');
     if (!kept) return;
-    const { until, reason } = JSON.parse(kept) as { until: number; reason: string };
+    const { until, reason, released } = JSON.parse(kept) as Kept;
     const left = until - nowSeconds();
-    if (left > 0) this.#begin(left, reason);
+    if (left > 0) this.#begin(left, reason, released);
     else this.#note(null);
   }
 
@@ -91,6 +99,7 @@ export class Maintenance {
       // What an outside tool plays shall find nothing that amplifies.
       this.#tellUnsafe(await makeSafe());
       session.released = true;
+      this.#note({ until: session.until, reason: session.reason, released: true });
       mode.set('released');
       await giveUp(reason);
     });
@@ -141,7 +150,7 @@ export class Maintenance {
     if (why) throw why;
   }
 
-  #note(session: { until: number; reason: string } | null): void {
+  #note(session: Kept | null): void {
     this.#o.journal.db.commit('maintenance', () =>
       this.#o.journal.setMeta('maintenance', session ? JSON.stringify(session) : ''),
     );
@@ -155,7 +164,7 @@ export class Maintenance {
     );
   }
 
-  #begin(seconds: number, reason: string): void {
+  #begin(seconds: number, reason: string, thenRelease = false): void {
     const { mode, log } = this.#o;
     const abort = new AbortController();
     const session: Session = {
@@ -180,6 +189,8 @@ export class Maintenance {
         if (abort.signal.aborted) return;
         session.drained = true;
         mode.set('maintenance');
+        if (thenRelease)
+          void this.release(reason).catch((error) => log.error({ err: error }, 'the interface was not released again'));
       });
   }
 

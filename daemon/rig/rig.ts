@@ -151,6 +151,11 @@ export class Rig {
       patching,
       drain: (signal) => this.#drain(signal),
       alert: (severity, problem) => this.#alert(severity, problem),
+      onTrims: () => {
+        void scheduler.replan();
+        this.#broadcast.changed();
+      },
+      onFree: () => scheduler.poke(),
     });
     const trims = () => bench.inForce.trims;
     const bounce = new Bounce({
@@ -180,7 +185,7 @@ export class Rig {
       },
       engineAt: (rate) => keeper.engineAt(rate),
       streamRate: () => keeper.rate,
-      mayStart: () => this.#mode.mode === 'ready' && keeper.ready,
+      mayStart: () => this.#mode.mode === 'ready' && keeper.ready && !bench.selfTests.active,
       mayRoll: () => ['ready', 'draining'].includes(this.#mode.mode) && keeper.ready,
       unitsReady: (names) => rack.ready(names),
       toFlush: (plan) => memory.toFlush(plan.tenant, plan.inserts),
@@ -261,6 +266,7 @@ export class Rig {
     if (this.#mode.mode === 'starting') this.#mode.set(this.#keeper.ready ? 'ready' : 'faulted');
     // A technician whose rig restarted is still at work.
     this.#bench.maintenance.resume();
+    this.#bench.selfTests.start();
     await this.#scheduler.start();
     await this.#upkeep.start();
     await this.#broadcast.start();

@@ -146,6 +146,13 @@ export class Scheduler {
     await this.#running;
   }
 
+  /** Forgets what was planned and prepared of jobs that wait: they are planned anew. */
+  async replan(): Promise<void> {
+    const waiting = [...this.#waiting.keys()].filter((id) => !this.#active.has(id));
+    await Promise.all(waiting.map((id) => this.#forget(id)));
+    this.poke();
+  }
+
   get rolling(): number {
     return this.#active.size;
   }

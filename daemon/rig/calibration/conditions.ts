@@ -1,5 +1,5 @@
 /** Under what circumstances a run measures: everything that a reader of its document needs to know of the rig. */
-import type { CalibrationRun, RigConfig } from '../../../core/contract/index.js';
+import type { CalibrationRun, RigConfig, Settings } from '../../../core/contract/index.js';
 import { OutboardError } from '../../../core/errors.js';
 import type { DevicePair } from '../../audio-driver.js';
 import type { Engine } from '../engine/engine.js';
@@ -14,11 +14,15 @@ export interface RunPlace {
   inForce: CalibrationInForce;
 }
 
-/** @throws OutboardError processor.* when a unit that answered does not any more; audio.closed when the stream has just ended */
+/**
+ * @param settings what the units of the insert have; they are asked when absent
+ * @throws OutboardError processor.* when a unit that answered does not any more; audio.closed when the stream has just ended
+ */
 export async function conditionsOf(
   { config, device, rack, inForce }: RunPlace,
   insert: string,
   engine: Engine,
+  settings?: (processor: string) => Settings,
 ): Promise<CalibrationRun['conditions']> {
   const { granted, latency } = engine;
   if (!granted || !latency) throw new OutboardError('audio.closed', 'the stream ended before the measurement began');
@@ -32,7 +36,7 @@ export async function conditionsOf(
     ceilingDbfs,
     calibration: inForce.version,
     fullScaleDbu: inForce.fullScaleDbu(insert),
-    processors: await Promise.all(processorsOn(config, insert).map((name) => processorOf(rack, name))),
+    processors: await Promise.all(processorsOn(config, insert).map((name) => processorOf(rack, name, settings))),
   };
 }
 
@@ -41,9 +45,14 @@ export function processorsOn(config: Pick<RigConfig, 'processors'>, insert: stri
 }
 
 /** A unit that is away or cannot be read is measured all the same: its settings are then nobody's word. */
-async function processorOf(rack: Rack, name: string): Promise<CalibrationRun['conditions']['processors'][number]> {
+async function processorOf(
+  rack: Rack,
+  name: string,
+  settings?: (processor: string) => Settings,
+): Promise<CalibrationRun['conditions']['processors'][number]> {
   const unit = rack.unit(name);
   const { id, version, hash } = unit.profile;
+  if (settings) return { name, profile: { id, version, hash }, settings: settings(name) };
   const present = isWell(unit.state) ? [...(await presentSettings(unit)).values()] : [];
   const read = present.flatMap((setting) => (setting.readBack === undefined ? [] : [[setting.name, setting.readBack]]));
   return { name, profile: { id, version, hash }, settings: Object.fromEntries(read) };

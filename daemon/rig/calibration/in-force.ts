@@ -2,14 +2,14 @@
  * The trims that bounces are made with. A set that the rig has measured itself counts from the moment in which it is kept, as long as the
  * calibration file that it was derived from is the one that is configured: whoever puts another file into the configuration means it.
  */
-import type { CalibrationFile, CalibrationSet, FullScaleDbu, RigConfig } from '../../../core/contract/index.js';
+import type { CalibrationFile, CalibrationSet, FullScaleDbu, UnjudgedRun } from '../../../core/contract/index.js';
 import type { CalibrationArchive } from './archive.js';
+import { type Derivation, deriveSet } from './derive-set.js';
 
-export interface CalibrationInForceOptions {
-  config: Pick<RigConfig, 'inserts' | 'alignment'>;
-  /** That the configuration names. */
-  file: CalibrationFile | null;
+export interface CalibrationInForceOptions extends Omit<Derivation, 'latest'> {
   archive: Pick<CalibrationArchive, 'latestSet' | 'addSet'>;
+  /** Other trims count from now on. */
+  onChange(): void;
 }
 
 export class CalibrationInForce {
@@ -45,5 +45,17 @@ export class CalibrationInForce {
     const known = this.#set?.inserts[insert]?.fullScaleDbu;
     const fits = known?.send.length === channels && known.return.length === channels;
     return fits ? known : { send: unknown(), return: unknown() };
+  }
+
+  /** What a run of `level` would bring into force; null when it did not measure every channel. @throws OutboardError calibration.trim */
+  derive(run: UnjudgedRun): CalibrationSet | null {
+    return deriveSet(run, { ...this.#o, latest: this.#set });
+  }
+
+  /** Brings a set into force. @throws OutboardError history.known */
+  keep(set: CalibrationSet): void {
+    this.#o.archive.addSet(set);
+    this.#latest = set;
+    this.#o.onChange();
   }
 }

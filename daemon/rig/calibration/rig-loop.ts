@@ -51,9 +51,13 @@ export class RigLoop implements Loop {
     this.insert = loopInsert(insert, this.#config);
     this.rate = rate;
     this.ceilingDbfs = this.#config.ceilingDbfs;
-    this.others = Object.entries(config.inserts).flatMap(([name, other]) =>
-      name !== insert && !haveInCommon(this.#config, other) && quiet(name) ? [loopInsert(name, other)] : [],
-    );
+    const connected = [this.#config];
+    this.others = Object.entries(config.inserts).flatMap(([name, other]) => {
+      // They are listened to at the same time: of two that lead through one crosspoint, the first.
+      if (name === insert || !quiet(name) || connected.some((held) => haveInCommon(held, other))) return [];
+      connected.push(other);
+      return [loopInsert(name, other)];
+    });
   }
 
   async play(sends: Sends, o: PlayOptions): Promise<Capture> {

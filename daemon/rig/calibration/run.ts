@@ -1,6 +1,7 @@
 /** One run on one insert, from the first look at the gear to the document. */
 import { randomUUID } from 'node:crypto';
 import { startAnalystThread } from '../../../calibration/procedures/analyst-thread.js';
+import { spread } from '../../../calibration/procedures/findings.js';
 import type { Findings, Procedure } from '../../../calibration/procedures/procedure.js';
 import type { CalibrationKind, CalibrationRun, Problem, UnjudgedRun } from '../../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../../core/errors.js';
@@ -69,7 +70,7 @@ export class Run {
     try {
       await this.#forget(insert);
       await patching.connect([insert]);
-      const conditions = await conditionsOf(this.#c, insert, await engineAt(rate));
+      const conditions = await this.#conditions(processors, await engineAt(rate));
       signal.throwIfAborted();
       const view = new LiveView(conditions.channels, rate, (live) => this.feed.tell(live));
       const loop = new RigLoop({
@@ -81,12 +82,19 @@ export class Run {
         quiet: (name) => !memory.holdingOthers(CALIBRATION_TENANT).includes(name),
         view,
       });
-      let findings: Findings = { measurements: [], traces: [] };
+      let findings: Findings | null = null;
+      const found: Findings[] = [];
       let problem: Problem | undefined;
       try {
         findings = await this.wishes.procedure({
           loop,
-          analyst,
+          analyst: {
+            analyze: async (kind, input) => {
+              const one = await analyst.analyze(kind, input);
+              found.push(one);
+              return one;
+            },
+          },
           fullScaleDbu: conditions.fullScaleDbu,
           signal,
           step: (label, fraction) => this.feed.tell({ news: 'step', label, fraction }),
@@ -102,13 +110,24 @@ export class Run {
         );
         problem = error.toJSON();
       }
-      return this.#document(conditions, findings, loop.analogSeconds, problem);
+      // A run that was ended before its end tells what it had found.
+      return this.#document(conditions, findings ?? spread(found), loop.analogSeconds, problem);
     } finally {
       await analyst.stop();
       await patching.disconnect([insert]);
       // Who has broken off, or was broken off, must find nothing that still amplifies.
-      if (unsafe) await rack.safe(processors);
+      if (unsafe && this.wishes.technician !== null) await rack.safe(processors);
     }
+  }
+
+  /** The rig's own checks are to be compared with each other: they are made in the safe state. A technician measures what there is. */
+  async #conditions(processors: string[], engine: Engine): Promise<CalibrationRun['conditions']> {
+    const { rack } = this.#c;
+    const { insert, technician } = this.wishes;
+    if (technician !== null) return await conditionsOf(this.#c, insert, engine);
+    const [failure] = await rack.safe(processors);
+    if (failure) throw failure.error;
+    return await conditionsOf(this.#c, insert, engine, (name) => ({ ...rack.unit(name).profile.safeState }));
   }
 
   /** Technicians hear no client's sound, and no client hears theirs. */

@@ -6,7 +6,9 @@ import type {
   CalibrationNews,
   CalibrationReading,
   CalibrationRun,
+  CalibrationSet,
   CalibrationWish,
+  UnjudgedRun,
 } from '../../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../../core/errors.js';
 import type { CalibrationArchive } from './archive.js';
@@ -121,11 +123,13 @@ export class CalibrationRuns {
   }
 
   async #measure(run: Run): Promise<CalibrationRun | null> {
-    const { archive, log } = this.#o;
+    const { archive, inForce, log } = this.#o;
     const { insert } = run.wishes;
     try {
       await archive.limitsOf(insert);
-      const document = await archive.add(await run.measure());
+      const { measured, set } = this.#derived(await run.measure());
+      const document = await archive.add(measured);
+      if (set) inForce.keep(set);
       run.feed.tell({ news: 'over', document });
       return document;
     } catch (cause) {
@@ -133,6 +137,16 @@ export class CalibrationRuns {
       log.error({ run: run.id, insert, code: error.code, err: cause }, 'a run of calibration could not be made');
       run.feed.tell({ news: 'failed', problem: error.toJSON() });
       return null;
+    }
+  }
+
+  /** What a run of `level` brings into force. Trims that cannot be are a problem of the run; what it has measured stays true. */
+  #derived(measured: UnjudgedRun): { measured: UnjudgedRun; set: CalibrationSet | null } {
+    if (measured.kind !== 'level' || measured.problem) return { measured, set: null };
+    try {
+      return { measured, set: this.#o.inForce.derive(measured) };
+    } catch (cause) {
+      return { measured: { ...measured, problem: asOutboardError(cause).toJSON() }, set: null };
     }
   }
 }

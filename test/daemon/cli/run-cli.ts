@@ -11,11 +11,12 @@ export interface Ended {
   stderr: string;
 }
 
-export function start(command: string, args: string[], o: { cwd?: string; input?: string } = {}): Running {
+/** @param o.input null keeps stdin open */
+export function start(command: string, args: string[], o: { cwd?: string; input?: string | null } = {}): Running {
   const child = spawn(command, args, { cwd: o.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
   // A program that does not read its input is not a fault of the test.
   child.stdin.on('error', () => {});
-  child.stdin.end(o.input ?? '');
+  if (o.input !== null) child.stdin.end(o.input ?? '');
   let stdout = '';
   let stderr = '';
   const watchers = new Set<() => void>();

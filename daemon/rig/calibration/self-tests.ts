@@ -1,0 +1,125 @@
+/**
+ * The rig's own checks between jobs. They begin only when the rig was idle for the configured time, one insert after the other, the one first
+ * whose last check is the oldest; a job that arrives ends them. An insert that remembers is left out: what was played into it would have to be
+ * flushed before the next job, which would wait for that.
+ */
+import type { RigConfig } from '../../../core/contract/index.js';
+import { nowSeconds } from '../../../core/units.js';
+import type { Logger } from '../../log.js';
+import type { Journal } from '../journal/journal.js';
+import type { ModeKeeper } from '../mode.js';
+import type { HistoryArchive } from './history-archive.js';
+import type { CalibrationRuns } from './runs.js';
+
+export interface SelfTestsOptions {
+  config: Pick<RigConfig, 'inserts' | 'selfTest'>;
+  journal: Journal;
+  mode: ModeKeeper;
+  archive: Pick<HistoryArchive, 'runs'>;
+  runs: Pick<CalibrationRuns, 'selfTest' | 'abort' | 'active'>;
+  /** How long an insert remembers, s. */
+  memorySeconds(insert: string): number;
+  /** False where a stream or a unit is away. */
+  ready(insert: string): boolean;
+  log: Logger;
+  /** The inserts are free again. */
+  onOver(): void;
+}
+
+/** Jobs that want the gear, now or soon. */
+const WAITING = ['accepted', 'ready', 'rolling'] as const;
+/** After a check that could not be made, and between looks at a rig where all is checked. */
+const LOOK_MS = 60_000;
+
+export class SelfTests {
+  readonly #o: SelfTestsOptions;
+  #busyAtMs = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #unsubscribe: (() => void)[] = [];
+  #testing: Promise<void> | null = null;
+
+  constructor(options: SelfTestsOptions) {
+    this.#o = options;
+  }
+
+  /** True while an insert is checked: no take may begin then. It is over as soon as a job has come in. */
+  get active(): boolean {
+    return this.#testing !== null;
+  }
+
+  /** Does nothing where none are configured. */
+  start(): void {
+    const { config, journal, mode } = this.#o;
+    if (!config.selfTest || this.#unsubscribe.length > 0) return;
+    this.#unsubscribe = [
+      journal.jobs.onChange(() => this.#busy('a job has come in')),
+      mode.onChange((now) => {
+        if (now !== 'ready') this.#busy(`the rig is ${now}`);
+      }),
+    ];
+    this.#busyAtMs = performance.now();
+    this.#lookIn(config.selfTest.idleSeconds * 1000);
+  }
+
+  async stop(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#unsubscribe = [];
+    clearTimeout(this.#timer);
+    await this.#end('the rig is stopping');
+  }
+
+  #busy(why: string): void {
+    this.#busyAtMs = performance.now();
+    void this.#end(why);
+  }
+
+  async #end(why: string): Promise<void> {
+    if (!this.#testing) return;
+    void this.#o.runs.abort(why);
+    await this.#testing;
+  }
+
+  #lookIn(ms: number): void {
+    clearTimeout(this.#timer);
+    // Node's timers hold no more than this.
+    this.#timer = setTimeout(() => this.#look(), Math.min(ms, 2 ** 30));
+  }
+
+  #look(): void {
+    const { config, mode, journal, runs } = this.#o;
+    const idleMs = performance.now() - this.#busyAtMs;
+    const waitMs = config.selfTest!.idleSeconds * 1000 - idleMs;
+    if (waitMs > 0) return this.#lookIn(waitMs);
+    const wanted = WAITING.some((state) => journal.jobs.inState(state).length > 0);
+    const insert = mode.mode === 'ready' && !wanted && !runs.active ? this.#due() : null;
+    if (insert === null) return this.#lookIn(LOOK_MS);
+    this.#testing = this.#test(insert);
+  }
+
+  /** The insert that nobody has looked at for the longest time, if it is time. */
+  #due(): string | null {
+    const { config, archive, memorySeconds, ready } = this.#o;
+    const latest = nowSeconds() - config.selfTest!.everySeconds;
+    const due = Object.keys(config.inserts)
+      .filter((insert) => memorySeconds(insert) === 0 && ready(insert))
+      .map((insert) => ({ insert, at: archive.runs({ insert, kind: 'self-test', limit: 1 })[0]?.endedAt ?? 0 }))
+      .filter(({ at }) => at <= latest)
+      .sort((a, b) => a.at - b.at);
+    return due[0]?.insert ?? null;
+  }
+
+  async #test(insert: string): Promise<void> {
+    const { runs, log, onOver } = this.#o;
+    let wellDone = false;
+    try {
+      const document = await runs.selfTest(insert, 'the rig was idle');
+      wellDone = document !== null && document.problem === undefined;
+    } catch (error) {
+      log.error({ insert, err: error }, 'a self-test could not begin');
+    } finally {
+      this.#testing = null;
+      if (this.#unsubscribe.length > 0) this.#lookIn(wellDone ? 0 : LOOK_MS);
+      onOver();
+    }
+  }
+}

@@ -1,0 +1,269 @@
+/** A technician measures a running rig: what comes of it, and everything that may go wrong while the gear is under a tone. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ProcessorAnswer } from '../../core/contract/index.js';
+import { LocalClient } from '../../daemon/local-client.js';
+import { run } from '../daemon/cli/run-cli.js';
+import { link, offerJob, storedSource } from '../peers/jobs.js';
+import { MEASURED_RATE, MeasuredRig, reading } from '../peers/measured-rig.js';
+import { scratch } from '../peers/scratch.js';
+import { channelOf, rmsDbfs, sine, writeSignal } from '../peers/signals.js';
+import { CLI_MAIN, until } from '../peers/stack.js';
+import { finishedTake } from '../peers/takes.js';
+import { ControlConnection, sessionToken, technicianOf } from '../peers/technician.js';
+
+const PATH = { gainDb: -3.5, delayFrames: 480, poly: [0.001, 0.0005], noiseDbfs: -115, crosstalkDb: -80 };
+const FULL_SCALE_DBU = 18;
+/** What a meter shows of a tone of -20 dBFS where full scale is +20 dBu: 0 dBu. */
+const VOLTS = '0.7746';
+
+function suiteOf() {
+  const last: (() => unknown)[] = [];
+  return {
+    suite: { after: (fn: () => unknown) => void last.unshift(fn) },
+    cleanUp: async () => {
+      for (const fn of last) await fn();
+    },
+  };
+}
+
+describe('a technician measures', { timeout: 300_000 }, () => {
+  const { suite, cleanUp } = suiteOf();
+  let rig: MeasuredRig;
+
+  before(async () => {
+    rig = await MeasuredRig.start(
+      suite,
+      {
+        known: { width: 2, latencyFrames: 480, path: PATH },
+        wire: { width: 2, ceilingDbfs: -1 },
+        out: { width: 1, path: { gainDb: -120, noiseDbfs: -100 } },
+        low: { width: 1, ceilingDbfs: -40 },
+      },
+      { alignment: { fullScaleDbu: FULL_SCALE_DBU } },
+    );
+    await rig.enter();
+  });
+  after(cleanUp);
+
+  const safeState = async (processor: string) => {
+    const client = new LocalClient({ socketPath: rig.stack.controlSocket });
+    try {
+      const { parameters, processor: unit } = await client.get(`/processors/${processor}`, ProcessorAnswer);
+      assert.equal(unit.safeOwed, false);
+      return parameters.filter(({ safe }) => safe !== null).every(({ safe, present }) => safe === present);
+    } finally {
+      client.close();
+    }
+  };
+  const set = async (processor: string, setting: string) => {
+    const { code, stderr } = await run(process.execPath, [
+      CLI_MAIN,
+      ...['processors', 'set', processor, setting],
+      ...rig.signature,
+    ]);
+    assert.equal(code, 0, stderr);
+  };
+
+  it("and the suite finds an insert's own figures, over the real engine", async () => {
+    const found = await rig.document(['suite', '--insert', 'known']);
+    assert.equal(found.problem, undefined);
+    assert.ok(found.analogSeconds <= 60, `${found.analogSeconds} s of signals`);
+    assert.deepEqual(
+      [found.virtual, found.technician, found.conditions.ceilingDbfs, found.conditions.channels],
+      [true, 'technician.main', 0, 2],
+    );
+    assert.deepEqual(found.conditions.processors[0]?.settings, { gain: 0, mute: false });
+    for (const channel of [1, 2]) {
+      const near = (name: string, wanted: number, within: number, conditions = {}) => {
+        const value = reading(found, name, channel, conditions);
+        assert.ok(Math.abs(value - wanted) <= within, `${name} of channel ${channel}: ${value}, not ${wanted}`);
+      };
+      near('latency_samples', PATH.delayFrames, 0.01);
+      near('fr_db', PATH.gainDb, 0.01, { hz: 1000 });
+      // Of a sine of amplitude A, x^2 gives A/2 at the second harmonic, x^3 gives A^2/4 at the third, re the fundamental.
+      const amplitude = 10 ** (-1 / 20);
+      near('h2_dbc', 20 * Math.log10((PATH.poly[0]! * amplitude) / 2), 0.02, { level_dbfs: -1 });
+      near('h3_dbc', 20 * Math.log10((PATH.poly[1]! * amplitude ** 2) / 4), 0.05, { level_dbfs: -1 });
+      // White noise up to half the rate, of which 20 Hz to 20 kHz are heard.
+      near('noise_20_20k_dbfs', PATH.noiseDbfs + 10 * Math.log10(19_980 / (MEASURED_RATE / 2)), 0.15);
+      near('crosstalk_selective_db', PATH.crosstalkDb, 0.1, { hz: 1000, driven: 3 - channel });
+    }
+  });
+
+  it('and hears of a limit that is not kept by the exit status', async () => {
+    const { code, stdout } = await rig.calibrate(['snr', '--insert', 'known']).ended;
+    const kept = await rig.newest('known');
+    assert.equal(kept?.kind, 'snr');
+    assert.equal(code, kept.passed === false ? 1 : 0, stdout);
+    const { code: hard, stdout: said } = await rig.calibrate(['thd', '--insert', 'out']).ended;
+    assert.equal(hard, 1, said);
+    assert.match(said, /refused, no-tone/);
+  });
+
+  it('and nothing is played above the ceiling of an insert', async () => {
+    const low = await rig.document(['thd', '--insert', 'low']);
+    assert.equal(low.conditions.ceilingDbfs, -40);
+    const levels = low.measurements.flatMap(({ conditions }) =>
+      typeof conditions['level_dbfs'] === 'number' ? [conditions['level_dbfs']] : [],
+    );
+    assert.ok(levels.length > 0 && levels.every((level) => level <= -40), `${levels}`);
+  });
+
+  it('a wrong insert, a rate that is not run: refused, with what there is', async () => {
+    const wrong = await rig.calibrate(['thd', '--insert', 'elsewhere']).ended;
+    assert.equal(wrong.code, 65);
+    assert.match(wrong.stderr, /calibration\.insert: .*known, wire, out, low/);
+    const rate = await rig.calibrate(['thd', '--insert', 'wire', '--rate', '96000']).ended;
+    assert.match(rate.stderr, /interface\.rate: .*48000 Hz, not 96000/);
+  });
+
+  it('levels with a voltmeter: what is no level is asked again, and the trims come into force', async () => {
+    const typed = `0\n-3\nnothing\n${VOLTS} V\n0,7746\n`;
+    const { code, stderr, stdout } = await rig.calibrate(['level', '--insert', 'wire', '--json'], typed).ended;
+    assert.equal(code, 0, stdout);
+    assert.equal(stderr.match(/is no number of V/g)?.length, 1, stderr);
+    const { document } = JSON.parse(stdout.split('\n')[0]!);
+    for (const channel of [1, 2]) {
+      assert.ok(Math.abs(reading(document, 'full_scale_send_dbu', channel) - 20) < 0.01);
+      assert.ok(Math.abs(reading(document, 'full_scale_return_dbu', channel) - 20) < 0.01);
+    }
+    const next = await rig.document(['noise', '--insert', 'wire']);
+    assert.equal(next.conditions.calibration, 'measured.1');
+    assert.ok(next.conditions.fullScaleDbu.return.every((dbu) => Math.abs(dbu! - 20) < 0.01));
+  });
+
+  it('and a level that no trim makes up for changes nothing', async () => {
+    // At -40 dBFS this is a full scale of -8 dBu.
+    const { code, stderr } = await rig.calibrate(['level', '--insert', 'low'], '0.00308\n').ended;
+    assert.equal(code, 65);
+    assert.match(stderr, /calibration\.trim: full scale of send 1 of low is -8\.\d\d dBu/);
+    assert.equal((await rig.document(['noise', '--insert', 'low'])).conditions.calibration, 'measured.1');
+  });
+
+  it('Ctrl-C under the tone: the outputs are silent, the gear is safe, and the run says so', async () => {
+    await set('on-wire', 'gain=6');
+    const technician = rig.calibrate(['level', '--insert', 'wire'], null);
+    await technician.says('Measure the voltage');
+    assert.equal(await safeState('on-wire'), false);
+    technician.child.kill('SIGINT');
+    const { code } = await technician.ended;
+    assert.equal(code, 130);
+    assert.equal(await safeState('on-wire'), true);
+    const aborted = await rig.newest('wire');
+    assert.equal(aborted?.problem?.code, 'calibration.aborted');
+    assert.equal(await rig.mode(), 'maintenance');
+  });
+
+  it('a terminal that dies ends its run, too', async () => {
+    await set('on-wire', 'gain=6');
+    const technician = rig.calibrate(['level', '--insert', 'wire'], null);
+    await technician.says('Measure the voltage');
+    technician.child.kill('SIGKILL');
+    await until(() => safeState('on-wire'));
+    await until(async () => (await rig.newest('wire'))?.problem?.code === 'calibration.aborted');
+  });
+
+  it('one at a time, on the connection that asked for it', async () => {
+    const [own, other] = [new ControlConnection(rig.stack), new ControlConnection(rig.stack)];
+    const calibration = { kind: 'level', insert: 'wire' } as const;
+    try {
+      const stolen = await sessionToken(rig.stack, await technicianOf(rig.stack), await own.nonce(), {
+        session: { action: 'calibrate.start', calibration },
+      });
+      await other.nonce();
+      await assert.rejects(other.send(stolen), { code: 'session.nonce' });
+      const { run: id } = await own.send(stolen);
+      await assert.rejects(rig.ask(other, { action: 'calibrate.start', calibration }), { code: 'calibration.busy' });
+      const reading = { run: id!, question: 7, value: 1 };
+      await assert.rejects(rig.ask(other, { action: 'calibrate.answer', reading }), { code: 'calibration.answer' });
+      const unknown = { ...reading, run: '00000000-0000-4000-8000-000000000000' };
+      await assert.rejects(rig.ask(other, { action: 'calibrate.answer', reading: unknown }), {
+        code: 'calibration.run',
+      });
+      other.close();
+      own.close();
+      await until(async () => (await rig.newest('wire'))?.run === id);
+      assert.equal((await rig.newest('wire'))?.problem?.code, 'calibration.aborted');
+    } finally {
+      own.close();
+      other.close();
+    }
+  });
+
+  it('one who goes home: his time ends the run, and the rig is ready', async () => {
+    await rig.exit();
+    await rig.enter(3);
+    const technician = rig.calibrate(['level', '--insert', 'wire'], null);
+    const { code, stderr } = await technician.ended;
+    assert.equal(code, 75, stderr);
+    assert.match(stderr, /calibration\.aborted: .*its time is over/);
+    await until(async () => (await rig.mode()) === 'ready');
+    const late = await rig.calibrate(['thd', '--insert', 'wire']).ended;
+    assert.match(late.stderr, /rig\.mode: inserts are measured in maintenance only; the rig is ready/);
+  });
+
+  it('and bounces are made with the trims that were measured', async () => {
+    const { stack } = rig;
+    await stack.startCourier();
+    const dispatcher = await stack.dispatcher();
+    const wav = join(await scratch(suite), 'tone.wav');
+    await writeSignal(wav, {
+      ...{ rate: MEASURED_RATE, channels: 2, bits: 24, frames: MEASURED_RATE },
+      sample: sine(997, -20, MEASURED_RATE),
+    });
+    const source = await storedSource(suite, stack, wav);
+    const job = await offerJob(stack, dispatcher, source, { chain: [link('on-wire', {})] });
+    const { certificate, samples } = await finishedTake(suite, stack, dispatcher, job);
+    assert.equal(certificate.calibration, 'measured.1');
+    // 2 dB are taken off before the converter and given back behind it.
+    for (const channel of [0, 1]) assert.ok(Math.abs(rmsDbfs(channelOf(samples, channel, 2)) + 20) < 0.01);
+    assert.equal(certificate.dither, 'tpdf-24');
+  });
+});
+
+describe('the interface', { timeout: 120_000 }, () => {
+  const { suite, cleanUp } = suiteOf();
+  after(cleanUp);
+
+  it('is released for other programs, and taken back by whatever ends that', async () => {
+    const rig = await MeasuredRig.start(suite, { a: { width: 2 } });
+    const maintenance = async (...words: string[]) =>
+      await run(process.execPath, [CLI_MAIN, 'maintenance', ...words, ...rig.signature]);
+    assert.match((await maintenance('release')).stderr, /rig\.mode: the interface is released in maintenance only/);
+    await rig.enter();
+    assert.match((await maintenance('release')).stdout, /mode: released, until /);
+    const { state, health } = await rig.stack.status();
+    assert.equal(state.mode, 'released');
+    const interfaceHealth = health.find(({ subsystem }) => subsystem === 'interface');
+    assert.notEqual(interfaceHealth?.status, 'ok');
+    assert.match(JSON.stringify(interfaceHealth), /released for outside tools: a test/);
+    assert.match((await rig.calibrate(['thd', '--insert', 'a']).ended).stderr, /rig\.mode/);
+
+    assert.match((await maintenance('enter')).stdout, /mode: maintenance/);
+    assert.equal((await rig.document(['noise', '--insert', 'a'])).problem, undefined);
+    await maintenance('release');
+    await rig.stack.rig!.end();
+    await rig.stack.startRig();
+    await until(async () => (await rig.mode()) === 'released');
+
+    assert.match((await maintenance('exit')).stdout, /mode: ready/);
+    await rig.enter(4);
+    await maintenance('release');
+    await until(async () => (await rig.mode()) === 'ready');
+  });
+
+  it('is tried while nobody wants it, and no insert that remembers', async () => {
+    const rig = await MeasuredRig.start(
+      suite,
+      { a: { width: 2, path: { noiseDbfs: -96 } }, tape: { width: 1, memorySeconds: 5 } },
+      { selfTest: { idleSeconds: 1, everySeconds: 3600 } },
+    );
+    await until(async () => (await rig.newest('a')) !== null);
+    const tested = await rig.newest('a');
+    assert.deepEqual([tested?.kind, tested?.technician, tested?.problem], ['self-test', null, undefined]);
+    assert.ok(Math.abs(reading(tested!, 'level_dbfs', 1) + 20) < 0.01);
+    assert.equal(await rig.newest('tape'), null);
+  });
+});
