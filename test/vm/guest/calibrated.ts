@@ -4,9 +4,9 @@
  */
 import { CalibrationRun, type Measurement } from '../../../core/contract/index.js';
 import { attempt, expect, until } from './shell.js';
-import { CARD, mode, outboard, STUDIO } from './site.js';
+import { CARD, CONTROL, mode, outboard, STUDIO } from './site.js';
 
-const SIGNED = ['--config', `${STUDIO}/rig/rig.yaml`, '--key', `${STUDIO}/technician/key.jwk`];
+const SIGNED = ['--socket', CONTROL, '--key', `${STUDIO}/technician/key.jwk`];
 
 function value({ measurements }: CalibrationRun, name: string, is: (m: Measurement) => boolean = () => true): number {
   const found = measurements.find((m) => m.name === name && is(m));

@@ -19,7 +19,7 @@ export const STUDIO = '/root/studio';
 export const CARD = 'Loopback';
 export const SUBDEVICES = 2;
 export const CHANNELS = 4;
-const CONTROL = '/run/outboard/control.sock';
+export const CONTROL = '/run/outboard/control.sock';
 
 export function outboard(...args: string[]): Promise<string> {
   return sh('/usr/bin/node', CLI, ...args);
