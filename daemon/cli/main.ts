@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ERRORS } from '../../core/error-codes.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
-import { INTERRUPTED_EXIT, wasInterrupted } from './interrupt.js';
+import { INTERRUPTED_EXIT, interrupt, UNREAD_EXIT, wasInterrupted } from './interrupt.js';
 import { printError } from './output.js';
 
 interface Entry {
@@ -173,6 +173,11 @@ function packageVersion(): string {
 
 // Whoever reads us has enough (`| head`): nobody is left to tell anything to.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? PIPE_EXIT : 1));
+// `outboard processors show eq | head` is no fault of anybody.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  if (!interrupt('nobody reads the output any more')) process.exit(UNREAD_EXIT);
+});
 const status = await main(process.argv.slice(2));
 // Pipes are written asynchronously: leave only when the last line is out. Sockets and workers of a command must not hold us.
 await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ERRORS } from '../../../core/error-codes.js';
-import { lastObject, outboard } from './run-cli.js';
+import { lastObject, MAIN, outboard, start } from './run-cli.js';
 
 const COMMANDS = [
   ['demo'],
@@ -42,6 +42,12 @@ for (const words of COMMANDS) {
     }
   });
 }
+
+test('a reader that has seen enough ends a command without a word', async () => {
+  const piped = `set -o pipefail; '${process.execPath}' '${MAIN}' profiles list --json | true`;
+  const { code, stderr } = await start('bash', ['-c', piped]).ended;
+  assert.deepEqual([code, stderr], [141, '']);
+});
 
 test('the overview names every command, the same under help and --help', async () => {
   const [help, word] = await Promise.all([outboard('--help'), outboard('help')]);
