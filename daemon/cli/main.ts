@@ -112,9 +112,6 @@ Examples:
 Exit status: 0, or a number of sysexits(3): 64 usage, 65 data, 66 no input, 69 unavailable, 73 cannot create,
 74 input/output, 75 try again later, 77 not allowed, 78 configuration.`;
 
-/** As a shell counts a program that SIGPIPE ends. */
-const PIPE_EXIT = 141;
-
 async function main(argv: string[]): Promise<number> {
   const json = argv.includes('--json');
   // `help init` is `init --help`: only then is the command's own file loaded.
@@ -171,8 +168,6 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-// Whoever reads us has enough (`| head`): nobody is left to tell anything to.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? PIPE_EXIT : 1));
 // `outboard processors show eq | head` is no fault of anybody.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
