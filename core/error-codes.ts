@@ -270,6 +270,11 @@ export const ERRORS = {
     advice:
       'Look at the unit. If it is as it shall be, make the new run the baseline (`outboard calibration baseline`).',
   },
+  'report.chromium': {
+    exit: UNAVAILABLE,
+    advice:
+      'Install it (apt-get install --no-install-recommends chromium), or write --html and print it from a browser.',
+  },
   'history.open': {
     exit: CONFIG,
     advice: 'The calibration history cannot be opened. Check the file; set it aside to begin a new one.',

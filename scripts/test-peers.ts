@@ -21,6 +21,7 @@ const PEERS: readonly Peer[] = [
   { package: 'util-linux', proof: 'unshare' },
   { package: 'sonic-pi-samples', proof: '/usr/share/sonic-pi/samples' },
   { package: 'alsa-utils', proof: '/usr/share/sounds/alsa/Front_Center.wav' },
+  { package: 'chromium', proof: 'chromium' },
   { package: 'gcc', proof: 'cc' },
   { package: 'libc6-dev', proof: '/usr/include/stdio.h' },
   { package: 'libasound2-dev', proof: '/usr/include/alsa/asoundlib.h' },

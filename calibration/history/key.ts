@@ -7,9 +7,18 @@ export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
+/** Digits that a setting has; what a level was computed to beyond them is dust of the arithmetic. */
+const DIGITS = 6;
+
 /** The conditions of a measurement are what was set, so that they are the same in every run. */
 export function seriesKey(m: Measurement): string {
-  const { name, channel, unit, definition, band, detector, reference, conditions } = m;
+  const { name, channel, unit, definition, band, detector, reference } = m;
+  const conditions = Object.fromEntries(
+    Object.entries(m.conditions).map(([key, value]) => [
+      key,
+      typeof value === 'number' ? Number(value.toPrecision(DIGITS)) : value,
+    ]),
+  );
   return new TextDecoder().decode(
     canonicalBytes({ name, channel: channel ?? null, unit, definition, band, detector, reference, conditions }),
   );

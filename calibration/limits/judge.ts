@@ -60,7 +60,7 @@ function verdict(
   const bounds = { rule, ...(min !== undefined && { min }), ...(max !== undefined && { max }) };
   if (!m.valid) return { ...bounds, passed: false, reason: m.refusal?.message ?? 'the measurement was refused' };
   let shiftDb = 0;
-  if (unit === 'dBu') {
+  if (unit === 'dBu' && m.value !== null) {
     const fullScale = returnFullScaleDbu[(m.channel ?? 1) - 1];
     if (fullScale == null)
       return { ...bounds, passed: null, reason: 'the limit is in dBu, and nobody measured what full scale is there' };

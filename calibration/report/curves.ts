@@ -1,5 +1,6 @@
 /** The curves of a run as drawings: spectra with their harmonics, and everything that has one line for each channel. */
 import type { CalibrationRun, Measurement, Trace } from '../../core/contract/index.js';
+import { grouped } from './grouped.js';
 import { type Content, type Html, html } from './html.js';
 import { colour, draw, frequencyAxis, Plot, padded } from './plot.js';
 import { conditionsOf, figure } from './words.js';
@@ -27,12 +28,9 @@ interface Point {
 
 /** All figures of a run, those of one kind and axis in one drawing. */
 export function curves(run: CalibrationRun): Html[] {
-  const groups = new Map<string, Trace[]>();
-  for (const trace of run.traces) {
-    const own = trace.name === 'spectrum' ? [trace.channel, conditionsOf(trace.conditions)] : [];
-    const key = JSON.stringify([trace.name, trace.y, ...own]);
-    groups.set(key, [...(groups.get(key) ?? []), trace]);
-  }
+  const groups = grouped(run.traces, ({ name, channel, conditions, y }) =>
+    JSON.stringify([name, y, ...(name === 'spectrum' ? [channel, conditionsOf(conditions)] : [])]),
+  );
   return [...groups.values()]
     .sort(([a], [b]) => ORDER.indexOf(a!.name) - ORDER.indexOf(b!.name))
     .map((traces) => (traces[0]!.name === 'spectrum' ? spectrum(traces[0]!, run) : lines(traces, run)));

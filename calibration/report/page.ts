@@ -9,7 +9,7 @@ import { crosstalkMatrices } from './crosstalk.js';
 import { curves } from './curves.js';
 import { type Content, type Html, html, raw } from './html.js';
 import { STYLE } from './style.js';
-import { findings, measurementTables } from './tables.js';
+import { definitionTable, findings, measurementTables } from './tables.js';
 import { trends } from './trends.js';
 import { conditionsOf, figure, hertz, limitOf, minus, nameOf, time } from './words.js';
 
@@ -82,14 +82,16 @@ ${limitTable(history)}`;
 }
 
 function runSection({ document: run, token }: RunAnswer): Html {
-  const { watched, others } = measurementTables(run);
+  const { watched, others, crosstalk } = measurementTables(run);
   const drawings = [...curves(run), ...crosstalkMatrices(run.measurements)];
   return html`<section id="${anchor(run)}"><h3>${run.kind === 'self-test' ? 'Self-test' : run.kind}, ${time(run.startedAt)} ${outcome(run)} ${run.virtual && badge('virtual', 'warn')}</h3>
 ${findings(run)}
 ${conditions(run, token)}
 ${watched}
 ${drawings.length > 0 && html`<div class="plots">${drawings}</div>`}
-${others && html`<h4>${watched ? 'All other measurements' : 'Measurements'}</h4>${others}`}</section>`;
+${others && html`<h4>${watched ? 'All other measurements' : 'Measurements'}</h4>${others}`}
+${crosstalk}
+${definitionTable(run)}</section>`;
 }
 
 function conditions(run: CalibrationRun, token: string): Html {

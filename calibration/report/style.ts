@@ -43,7 +43,7 @@ export const STYLE = `
   td.whole { white-space: nowrap; }
   td.bad, td.warn { font-weight: 600; }
   code { font: .85em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
-  tbody th code { white-space: nowrap; }
+  tbody th code { display: block; white-space: nowrap; }
   .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 34rem), 1fr)); gap: 1rem; margin: .75rem 0; }
   figure { margin: 0; padding: .75rem .9rem .4rem; border: 1px solid var(--edge); border-radius: 6px; background: var(--panel); min-width: 0;
     break-inside: avoid; }
@@ -61,12 +61,16 @@ export const STYLE = `
     h2, h3, h4 { break-after: avoid; }
     .plots { grid-template-columns: 1fr 1fr; gap: .5rem; }
     figure { padding: .4rem .5rem .2rem; background: none; }
+    figcaption { font-size: 7.5pt; }
+    .badge { font-size: 7pt; }
     .findings { background: none; border-top: 1px solid var(--edge); border-bottom: 1px solid var(--edge); }
     thead { display: table-header-group; }
     tr, dl { break-inside: avoid; }
-    table { font-size: 7.5pt; }
-    th, td { padding-right: .5rem; }
-    td.whole, tbody th code { white-space: normal; }
+    table { font-size: 7pt; }
+    th, td { padding: .15rem .35rem .15rem 0; }
+    thead th { white-space: normal; }
+    td.whole { white-space: normal; }
+    tbody th code { display: none; }
     .scroll { overflow: visible; }
   }
 `;

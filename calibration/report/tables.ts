@@ -1,5 +1,6 @@
 /** The measurements of a run as tables: what was measured, its figure for each channel, its limit, its definition. */
 import type { CalibrationRun, Drift, Measurement, Verdict } from '../../core/contract/index.js';
+import { grouped } from './grouped.js';
 import { type Content, type Html, html } from './html.js';
 import { cellOf, conditionsOf, figure, hertz, limitOf, nameOf } from './words.js';
 
@@ -9,54 +10,120 @@ interface Row {
   byChannel: Map<number, number>;
 }
 
-/** All measurements of a run: first those that limits speak of, or whose drift is watched, then the others. */
-export function measurementTables(run: CalibrationRun): { watched: Html | null; others: Html | null } {
-  const judged = new Set([...run.verdicts, ...run.drifts].map(({ measurement }) => measurement));
+/** All measurements of a run: first those that limits speak of, or whose drift is watched, then the others; crosstalk by pairs. */
+export function measurementTables(run: CalibrationRun): Record<'watched' | 'others' | 'crosstalk', Html | null> {
+  const marks = marksOf(run);
   const rows = rowsOf(run.measurements);
-  const isWatched = ({ byChannel }: Row) => [...byChannel.values()].some((index) => judged.has(index));
+  const isWatched = ({ byChannel }: Row) => [...byChannel.values()].some((index) => marks.isWatched(index));
   return {
-    watched: table(run, rows.filter(isWatched)),
+    watched: table(marks, rows.filter(isWatched)),
     others: table(
-      run,
+      marks,
       rows.filter((row) => !isWatched(row)),
     ),
+    crosstalk: crosstalkTables(marks),
   };
 }
 
-function table(run: CalibrationRun, rows: readonly Row[]): Html | null {
+/** What is said of each measurement, by its index. */
+function marksOf(run: CalibrationRun) {
+  const verdicts = grouped(run.verdicts, ({ measurement }) => String(measurement));
+  const drifts = new Map(run.drifts.map((drift) => [drift.measurement, drift]));
+  const of = (index: number) => verdicts.get(String(index)) ?? [];
+  return {
+    run,
+    of,
+    isWatched: (index: number) => verdicts.has(String(index)) || drifts.has(index),
+    cell: (index: number | undefined) => {
+      if (index === undefined) return html`<td></td>`;
+      const m = run.measurements[index]!;
+      const failed = !m.valid || of(index).some(({ passed }) => passed === false);
+      const passed = of(index).some((verdict) => verdict.passed === true);
+      const moved = drifts.get(index)?.alarm === true;
+      const mood = failed ? 'bad' : moved ? 'warn' : '';
+      return html`<td class="figure ${mood}" title="${m.refusal?.message}">${cellOf(m)}${failed ? ' ✗' : passed && ' ✓'}${moved && ' ↕'}</td>`;
+    },
+  };
+}
+type Marks = ReturnType<typeof marksOf>;
+
+function table(marks: Marks, rows: readonly Row[]): Html | null {
   if (rows.length === 0) return null;
   const channels = [...new Set(rows.flatMap(({ byChannel }) => [...byChannel.keys()]))].sort((a, b) => a - b);
-  const verdicts = new Map<number, Verdict[]>();
-  for (const verdict of run.verdicts)
-    verdicts.set(verdict.measurement, [...(verdicts.get(verdict.measurement) ?? []), verdict]);
-  const alarms = new Set(run.drifts.filter(({ alarm }) => alarm).map(({ measurement }) => measurement));
+  const limited = rows.some(({ byChannel }) => [...byChannel.values()].some((index) => marks.of(index).length > 0));
   return html`<div class="scroll"><table>
-<thead><tr><th>Measurement</th><th>Conditions</th>${channels.map((channel) => html`<th class="figure">${channel === 0 ? 'Insert' : `Channel ${channel}`}</th>`)}<th>Unit</th><th>Limit</th><th>Definition</th><th>Band</th><th>Detector</th><th>Reference</th><th class="figure">Samples</th></tr></thead>
+<thead><tr><th>Measurement</th><th>Conditions</th>${channels.map((channel) => html`<th class="figure">${channel === 0 ? 'Insert' : `Channel ${channel}`}</th>`)}<th>Unit</th>${limited && html`<th>Limit</th>`}<th>Definition</th><th class="figure">Samples</th></tr></thead>
 <tbody>${rows.map(({ first, byChannel }) => {
-    const all = [...byChannel.values()];
-    const ruled = all.flatMap((index) => verdicts.get(index) ?? []);
-    return html`<tr><th>${nameOf(first.name)}<br><code class="quiet">${first.name}</code></th><td>${conditionsOf(first.conditions)}</td>${channels.map(
-      (channel) => cell(run, byChannel.get(channel), verdicts, alarms),
-    )}<td>${first.unit}</td><td class="whole">${limits(ruled, run)}</td><td class="whole"><code>${first.definition}</code></td><td class="whole">${band(first)}</td><td>${first.detector}</td><td>${first.reference}</td><td class="figure">${first.samples}</td></tr>
+    const ruled = [...byChannel.values()].flatMap(marks.of);
+    return html`<tr><th>${nameOf(first.name)} <code class="quiet">${first.name}</code></th><td>${conditionsOf(first.conditions)}</td>${channels.map(
+      (channel) => marks.cell(byChannel.get(channel)),
+    )}<td>${first.unit}</td>${limited && html`<td class="whole">${limits(ruled, marks.run)}</td>`}<td><code>${first.definition}</code></td><td class="figure">${first.samples}</td></tr>
 `;
   })}</tbody></table></div>`;
+}
+
+/** Who is driven into whom, at which frequency: one row for each pair. */
+function crosstalkTables(marks: Marks): Html | null {
+  const found = marks.run.measurements.flatMap((m, index) => (isPair(m) ? [{ m, index }] : []));
+  if (found.length === 0) return null;
+  return html`${[...grouped(found, ({ m }) => m.name).values()].map((all) => {
+    const hz = [...new Set(all.map(({ m }) => Number(m.conditions['hz'])))].sort((a, b) => a - b);
+    const pairs = grouped(all, ({ m: { conditions } }) => `${conditions['driven']} into ${conditions['undriven']}`);
+    const { name, unit, definition } = all[0]!.m;
+    const ruled = limits(
+      all.flatMap(({ index }) => marks.of(index)),
+      marks.run,
+    );
+    return html`<h4>${nameOf(name)} <code class="quiet">${definition}</code></h4>
+<p class="quiet">${unit} re driven channel.${hasText(ruled) && html` Limits: ${ruled}.`}</p>
+<div class="scroll"><table><thead><tr><th>Driven</th>${hz.map((each) => html`<th class="figure">${hertz(each)}</th>`)}</tr></thead>
+<tbody>${[...pairs].map(
+      ([
+        pair,
+        cells,
+      ]) => html`<tr><th>${pair}</th>${hz.map((each) => marks.cell(cells.find(({ m }) => m.conditions['hz'] === each)?.index))}</tr>
+`,
+    )}</tbody></table></div>`;
+  })}`;
+}
+
+function isPair({ name, conditions }: Measurement): boolean {
+  return name.startsWith('crosstalk_') && 'driven' in conditions && 'undriven' in conditions;
+}
+
+/** What each definition id of a run means. */
+export function definitionTable({ measurements }: CalibrationRun): Html | null {
+  const rows = new Map(measurements.map((m) => [[m.definition, m.detector, m.reference, band(m)].join('|'), m]));
+  if (rows.size === 0) return null;
+  const sorted = [...rows.values()].sort((a, b) => a.definition.localeCompare(b.definition));
+  return html`<h4>Definitions</h4>
+<div class="scroll"><table><thead><tr><th>Definition</th><th>Of</th><th>Detector</th><th>Band</th><th>Reference</th></tr></thead>
+<tbody>${sorted.map(
+    (
+      m,
+    ) => html`<tr><td><code>${m.definition}</code></td><td>${nameOf(m.name)}</td><td>${m.detector}</td><td class="whole">${band(m)}</td><td>${m.reference}</td></tr>
+`,
+  )}</tbody></table></div>`;
 }
 
 /** What failed and what could not be judged, one line each; a run without either says so. */
 export function findings(run: CalibrationRun): Html {
   const failed = run.verdicts.filter(({ passed }) => passed === false);
-  const judged = new Set(run.verdicts.map(({ measurement }) => measurement));
-  const refused = run.measurements.filter(({ refusal }, index) => refusal && !judged.has(index));
+  const refused = grouped(
+    run.measurements.filter(({ valid }) => !valid),
+    (m) => `${nameOf(m.name)} was refused (${m.refusal?.message})`,
+  );
   const open = new Map(run.verdicts.filter(({ passed }) => passed === null).map((each) => [each.rule, each]));
-  const alarms = run.drifts.filter(({ alarm }) => alarm);
   const bad: Content[] = [
     run.problem &&
       html`<li>The run did not come to its end: ${run.problem.message} <code>${run.problem.code}</code></li>`,
-    ...failed.map((verdict) => html`<li>${failure(verdict, run)}</li>`),
-    ...refused.map((m) => html`<li>${what(m)} was refused: ${m.refusal!.message}</li>`),
+    ...failed
+      .filter(({ measurement }) => run.measurements[measurement]!.valid)
+      .map((verdict) => html`<li>${failure(verdict, run)}</li>`),
+    ...[...refused].map(([text, all]) => html`<li>${text}: ${all.map(where).join('; ')}</li>`),
   ].filter((line) => line);
   const doubts = [
-    ...alarms.map((drift) => html`<li>${moved(drift, run)}</li>`),
+    ...run.drifts.filter(({ alarm }) => alarm).map((drift) => html`<li>${moved(drift, run)}</li>`),
     ...[...open.values()].map(
       ({ rule, reason }) => html`<li>The limit <code>${rule}</code> was not judged: ${reason}.</li>`,
     ),
@@ -71,6 +138,7 @@ export function findings(run: CalibrationRun): Html {
 function rowsOf(measurements: readonly Measurement[]): Row[] {
   const rows = new Map<string, Row>();
   measurements.forEach((m, index) => {
+    if (isPair(m)) return;
     const { name, unit, definition, reference, conditions } = m;
     const key = JSON.stringify([name, unit, definition, reference, conditions]);
     let row = rows.get(key);
@@ -84,25 +152,13 @@ function rowsOf(measurements: readonly Measurement[]): Row[] {
   return [...rows.values()];
 }
 
-function cell(
-  run: CalibrationRun,
-  index: number | undefined,
-  verdicts: ReadonlyMap<number, readonly Verdict[]>,
-  alarms: ReadonlySet<number>,
-): Html {
-  if (index === undefined) return html`<td></td>`;
-  const m = run.measurements[index]!;
-  const said = verdicts.get(index) ?? [];
-  const failed = !m.valid || said.some(({ passed }) => passed === false);
-  const passed = said.some((verdict) => verdict.passed === true);
-  const [mark, word] = failed ? ['✗', 'bad'] : passed ? ['✓', ''] : ['', ''];
-  const drifting = alarms.has(index);
-  return html`<td class="figure ${word || (drifting ? 'warn' : '')}" title="${m.refusal?.message ?? ''}">${cellOf(m)}${mark && ` ${mark}`}${drifting && ' ↕'}</td>`;
-}
-
 function limits(verdicts: readonly Verdict[], run: CalibrationRun): Content {
   const rules = new Map(verdicts.map((verdict) => [verdict.rule, verdict]));
   return [...rules.values()].map((verdict, n) => html`${n > 0 && html`<br>`}${limitText(verdict, run)}`);
+}
+
+function hasText(content: Content): boolean {
+  return Array.isArray(content) && content.length > 0;
 }
 
 function limitText(verdict: Verdict, run: CalibrationRun): string {
@@ -115,19 +171,26 @@ function band({ band: edges }: Measurement): string {
 }
 
 function what(m: Measurement): string {
-  const channel = m.channel === undefined ? '' : `, channel ${m.channel}`;
-  const conditions = conditionsOf(m.conditions);
-  return `${nameOf(m.name)}${channel}${conditions === '' ? '' : ` (${conditions})`}`;
+  const place = where(m);
+  return place === '' ? nameOf(m.name) : `${nameOf(m.name)} (${place})`;
+}
+
+function where({ channel, conditions }: Measurement): string {
+  const pair = 'driven' in conditions;
+  return [channel === undefined || pair ? '' : `channel ${channel}`, conditionsOf(conditions)]
+    .filter((part) => part !== '')
+    .join(', ');
 }
 
 function failure(verdict: Verdict, run: CalibrationRun): string {
   const m = run.measurements[verdict.measurement]!;
-  if (!m.valid) return `${what(m)} was refused: ${verdict.reason}; the limit is ${limitText(verdict, run)}`;
   return `${what(m)}: ${cellOf(m)} ${m.unit}; the limit is ${limitText(verdict, run)}`;
 }
 
 function moved({ measurement, was, change, allowed }: Drift, run: CalibrationRun): string {
   const m = run.measurements[measurement]!;
-  const more = change > 0 ? '+' : '';
-  return `${what(m)} has moved by ${more}${figure(change, m.unit)} ${m.unit} from its baseline of ${figure(was, m.unit)} ${m.unit}; ${figure(allowed, m.unit)} ${m.unit} are allowed either way`;
+  // The difference of two levels is in decibels, whatever they are told against.
+  const unit = m.unit.startsWith('dB') ? 'dB' : m.unit;
+  const moves = `${change > 0 ? '+' : ''}${figure(change, unit)} ${unit}`;
+  return `${what(m)} has moved by ${moves} from its baseline of ${figure(was, m.unit)} ${m.unit}; ${figure(allowed, unit)} ${unit} are allowed either way`;
 }

@@ -2,6 +2,7 @@
 import type { EffectiveLimits, InsertHistoryAnswer, Series } from '../../core/contract/index.js';
 import { isAbout } from '../limits/index.js';
 import { captioned, legend } from './curves.js';
+import { grouped } from './grouped.js';
 import type { Html } from './html.js';
 import { colour, draw, HEIGHT, Plot, padded } from './plot.js';
 import { conditionsOf, limitOf, nameOf } from './words.js';
@@ -12,13 +13,12 @@ type History = Pick<InsertHistoryAnswer, 'series' | 'limits' | 'baselines'>;
 
 /** One drawing for each measurement that has a limit or whose drift is watched; channels and pairs are its lines. */
 export function trends(history: History): Html[] {
-  const groups = new Map<string, Series[]>();
-  for (const series of history.series) {
-    if (series.points.length < 2 || !isWatched(series, history.limits)) continue;
-    const { driven: _, undriven: __, ...conditions } = series.conditions;
-    const key = JSON.stringify([series.name, conditions]);
-    groups.set(key, [...(groups.get(key) ?? []), series]);
-  }
+  const shown = history.series
+    .filter(({ points }) => points.length >= 2)
+    .filter((series) => isWatched(series, history.limits));
+  const groups = grouped(shown, ({ name, conditions: { driven: _, undriven: __, ...conditions } }) =>
+    JSON.stringify([name, conditions]),
+  );
   return [...groups.values()].map((group) => trend(group, history));
 }
 

@@ -53,6 +53,8 @@ const NAMES: Readonly<Record<string, string>> = {
   polarity_inverted: 'Polarity inverted',
   loop_gain_db: 'Gain',
   fr_deviation_db: 'Response, largest deviation',
+  fr_db: 'Response',
+  phase_deg: 'Phase',
   fr_min_db: 'Response, lowest',
   fr_max_db: 'Response, highest',
   inter_channel_level_db: 'Channels apart, level',

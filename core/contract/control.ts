@@ -33,6 +33,7 @@ export const SessionAction = z.enum([
   'processors.identify',
   'calibrate.start',
   'calibrate.answer',
+  'calibrate.baseline',
 ]);
 export type SessionAction = z.infer<typeof SessionAction>;
 
@@ -70,6 +71,7 @@ export const SessionPayload = z.strictObject({
     settings: Settings.optional().meta({ description: 'for processors.set' }),
     calibration: CalibrationWish.optional().meta({ description: 'for calibrate.start' }),
     reading: CalibrationReading.optional().meta({ description: 'for calibrate.answer' }),
+    baseline: Uuid.optional().meta({ description: 'for calibrate.baseline: the run' }),
   }),
 });
 export type SessionPayload = z.infer<typeof SessionPayload>;

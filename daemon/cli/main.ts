@@ -79,6 +79,16 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./analyze.js')).analyzeCommand(),
   },
   {
+    name: 'calibration',
+    summary: 'the history of measurements, their limits and baselines',
+    load: async () => (await import('./calibration.js')).calibrationCommand(),
+  },
+  {
+    name: 'report',
+    summary: 'what was measured, as a page, as PDF, or as data',
+    load: async () => (await import('./report.js')).reportCommand(),
+  },
+  {
     name: 'trust',
     summary: 'show, renew and sign trust bundles; revoke keys',
     load: async () => (await import('./trust.js')).trustCommand(),
@@ -173,6 +183,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   if (!interrupt('nobody reads the output any more')) process.exit(UNREAD_EXIT);
 });
+
 const status = await main(process.argv.slice(2));
 // Pipes are written asynchronously: leave only when the last line is out. Sockets and workers of a command must not hold us.
 await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));

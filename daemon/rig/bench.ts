@@ -120,6 +120,7 @@ export class Bench {
         maintenance: this.maintenance,
         gear: this.gear,
         runs: this.runs,
+        archive: this.archive,
         mode: () => mode.mode,
       }),
       standing: () => ({ mode: mode.mode, until: this.maintenance.session?.until ?? null }),

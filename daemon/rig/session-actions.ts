@@ -1,6 +1,7 @@
 /** What each signed action of a technician does. */
 import type { Mode, SessionAction } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
+import type { HistoryArchive } from './calibration/history-archive.js';
 import type { CalibrationRuns } from './calibration/runs.js';
 import type { GearDesk } from './gear-desk.js';
 import type { Maintenance } from './maintenance.js';
@@ -10,11 +11,12 @@ export interface SessionActionsContext {
   maintenance: Pick<Maintenance, 'enter' | 'exit' | 'release'>;
   gear: Pick<GearDesk, 'check' | 'set' | 'safe' | 'identify'>;
   runs: Pick<CalibrationRuns, 'begin' | 'answer'>;
+  archive: Pick<HistoryArchive, 'setBaseline'>;
   mode(): Mode;
 }
 
 export function sessionActions(c: SessionActionsContext): Record<SessionAction, SessionHandler> {
-  const { maintenance, gear, runs } = c;
+  const { maintenance, gear, runs, archive } = c;
   /** Draining is not enough: a take may still use the unit. */
   const inMaintenance = (what: string) => {
     const mode = c.mode();
@@ -60,6 +62,14 @@ export function sessionActions(c: SessionActionsContext): Record<SessionAction, 
       handle: ({ reading }) => {
         if (!reading) throw missing('reading');
         runs.answer(reading);
+        return {};
+      },
+    },
+    'calibrate.baseline': {
+      audited: ({ baseline }) => ({ baseline: baseline ?? null }),
+      handle: ({ baseline, technician, reason }) => {
+        if (!baseline) throw missing('baseline');
+        archive.setBaseline(baseline, technician, reason);
         return {};
       },
     },

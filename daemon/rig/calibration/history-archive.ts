@@ -117,6 +117,11 @@ export class HistoryArchive {
     return this.#history.list(query);
   }
 
+  /** The newest of each kind. */
+  newest(insert: string): RunSummary[] {
+    return this.#history.newest(insert);
+  }
+
   /** @throws OutboardError history.unknown | history.damaged */
   run(id: string): RunAnswer {
     const { run, token } = this.#history.get(id);
