@@ -43,7 +43,7 @@ test('the page says insert, conditions, definitions, calibration and limits', ()
     'Calibration 2026-01-05.1',
     'send 22.00, 22.00 dBu; return 22.00, 22.00 dBu',
     'send not measured; return not measured',
-    'virtual.gain 1.0.0 ; gain 0, bypass@channel=1 true',
+    'virtual.gain 1.0.0 ; bypass@channel=1 true, gain 0',
     'default-1, class loopback',
     'default-1, class line',
     'thdn.aes17/1',
