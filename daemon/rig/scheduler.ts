@@ -3,16 +3,16 @@
  * jobs of one rate are grouped, and the stream changes its rate only when nothing rolls. The next job of an insert is prepared while the
  * present one rolls.
  */
-import { backoffMs } from '../../core/duration.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
-import { anotherTakeMayHelp, type Bounce, type PreparedBounce } from './bounce.js';
+import type { Bounce, PreparedBounce } from './bounce.js';
 import type { Engine } from './engine/engine.js';
+import { isBlameless, sequelOf, type Tries } from './failed-attempt.js';
 import { forgetOldest, pickNext } from './fairness.js';
 import { type IsolationRules, type IsolationSubject, mayRollTogether } from './isolation.js';
 import type { JobPlan } from './job-rules.js';
-import { isOpen, type JobRow } from './journal/jobs.js';
+import type { JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
 import { RateTurn } from './rate-turn.js';
 
@@ -53,14 +53,11 @@ interface Active {
   ran: boolean;
 }
 
-interface Waiting {
+interface Waiting extends Tries {
   plan: JobPlan;
   prepared?: Promise<PreparedBounce>;
   abort: AbortController;
   retryAt: number;
-  recallFailures: number;
-  /** Attempts that ended before they rolled, whoever was to blame. */
-  tries: number;
   /** Since when it was ready to start but for other takes. */
   blockedSince: number | null;
 }
@@ -69,27 +66,8 @@ interface Waiting {
 const MAX_PREPARED = 4;
 /** A job that was overtaken for this long is not overtaken any more. */
 const PATIENCE_MS = 60_000;
-/** What no attempt is to blame for: it is tried again for as long as it takes. */
-const BLAMELESS: ReadonlySet<string> = new Set([
-  'take.aborted',
-  'trust.missing',
-  'trust.clock',
-  'rig.mode',
-  'audio.gone',
-  'audio.closed',
-  'audio.busy',
-  'audio.denied',
-  'audio.driver',
-  'audio.late',
-  'audio.latency',
-  'audio.sync',
-  // Before a take there is only a flush that a fault of the stream can spoil.
-  'take.spoiled',
-]);
 /** After a look that failed, or a job whose plan cannot be made now. */
 const LOOK_AGAIN_MS = 2000;
-const RETRY_BASE_MS = 500;
-const RETRY_MAX_MS = 30_000;
 
 export class Scheduler {
   readonly #o: SchedulerOptions;
@@ -275,7 +253,7 @@ export class Scheduler {
         } catch (cause) {
           const error = asOutboardError(cause);
           // A cancel may have ended it meanwhile.
-          if (BLAMELESS.has(error.code)) this.#lookLater();
+          if (isBlameless(error)) this.#lookLater();
           else if (journal.jobs.get(job.id).state === 'ready') this.#end(job, error);
           continue;
         }
@@ -388,7 +366,6 @@ export class Scheduler {
     }
   }
 
-  /** What follows from a failed attempt. Everything here is read from the journal: it alone knows how far the job had come. */
   #afterFailure(before: JobRow, waiting: Waiting, error: OutboardError): void {
     const { journal, log } = this.#o;
     const job = journal.jobs.get(before.id);
@@ -404,24 +381,16 @@ export class Scheduler {
       'an attempt failed',
     );
     this.#waiting.delete(job.id);
-    if (!isOpen(job) || job.state === 'sealed' || job.state === 'delivered') return;
-    const rolled = job.state === 'rolling';
-    // The caller of `withdraw` commits what the job ends as.
-    if (error.code === 'job.cancelled') return;
-    const blameless = !rolled && BLAMELESS.has(error.code);
-    const hopeful = blameless || error.code === 'take.aborted' || anotherTakeMayHelp(error);
-    const recallFailures = waiting.recallFailures + (rolled || blameless ? 0 : 1);
-    const spent = job.attempt >= job.maxAttempts || recallFailures >= job.maxAttempts;
-    if (!hopeful || (spent && (rolled || recallFailures > 0))) {
-      this.#end(job, error);
-      return;
-    }
+    const sequel = sequelOf(job, waiting, error);
+    if (sequel === 'settled') return;
+    if (sequel === 'end') return this.#end(job, error);
+    const { rolled, retryInMs, tries, recallFailures } = sequel;
     if (rolled) journal.jobs.transition(job.id, 'ready', { problem: error.toJSON() });
     this.#waiting.set(job.id, {
       plan: waiting.plan,
       abort: new AbortController(),
-      retryAt: performance.now() + (rolled ? 0 : backoffMs(waiting.tries, RETRY_BASE_MS, RETRY_MAX_MS)),
-      tries: waiting.tries + 1,
+      retryAt: performance.now() + retryInMs,
+      tries,
       recallFailures,
       blockedSince: null,
     });
