@@ -12,7 +12,7 @@ const BLOCKS = ' ▁▂▃▄▅▆▇█';
 
 export class CalibrationView {
   readonly #output: Output;
-  readonly #stream: NodeJS.WritableStream;
+  readonly #stream: NodeJS.WritableStream & { columns?: number };
   readonly #title: string;
   #step = { label: '', fraction: 0 };
   #live: Live | null = null;
@@ -20,7 +20,7 @@ export class CalibrationView {
   #asking = false;
 
   /** @param stream where the picture goes; `output` decides whether there is one */
-  constructor(title: string, output: Output, stream: NodeJS.WritableStream) {
+  constructor(title: string, output: Output, stream: NodeJS.WritableStream & { columns?: number }) {
     this.#title = title;
     this.#output = output;
     this.#stream = stream;
@@ -58,7 +58,9 @@ export class CalibrationView {
   #draw(): void {
     const lines = this.#lines();
     this.end();
-    for (const line of lines) this.#stream.write(`${line}\n`);
+    // A line that wraps would be two, and the picture would climb.
+    const width = (this.#stream.columns ?? 80) - 1;
+    for (const line of lines) this.#stream.write(`${line.slice(0, width)}\n`);
     this.#drawnLines = lines.length;
   }
 

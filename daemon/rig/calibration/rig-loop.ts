@@ -31,7 +31,7 @@ export interface RigLoopOptions {
   patching: Pick<Patching, 'connect' | 'disconnect'>;
   /** Inserts that may be listened to: nobody's sound is left in them. */
   quiet(insert: string): boolean;
-  view: LiveView;
+  view: Pick<LiveView, 'watch'>;
 }
 
 export class RigLoop implements Loop {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { startAnalystThread } from '../../../calibration/procedures/analyst-thread.js';
 import { spread } from '../../../calibration/procedures/findings.js';
-import type { Findings, Procedure } from '../../../calibration/procedures/procedure.js';
+import type { Findings, Procedure, Question } from '../../../calibration/procedures/procedure.js';
 import type { CalibrationKind, CalibrationRun, Problem, UnjudgedRun } from '../../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../../core/errors.js';
 import { nowSeconds } from '../../../core/units.js';
@@ -138,7 +138,7 @@ export class Run {
     journal.db.commit('calibration.owns', () => memory.own(insert, CALIBRATION_TENANT));
   }
 
-  async #ask(...[question, play]: [Parameters<Questions['ask']>[0], Parameters<Questions['ask']>[1]]): Promise<number> {
+  async #ask(question: Question, play: (signal: AbortSignal) => Promise<void>): Promise<number> {
     if (this.wishes.technician === null)
       throw new OutboardError('calibration.answer', 'nobody is there who could read a meter');
     return await this.questions.ask(question, play, this.#abort.signal);

@@ -101,6 +101,31 @@ describe('the keeper of the interface', { timeout: 120_000 }, () => {
     assert.deepEqual(kinds(), []);
   });
 
+  it('is released for outside tools until it is started again, and says who holds it then', async (t) => {
+    const audio = virtual();
+    const { keeper, kinds, news, until, check } = bench(t, audio);
+    await keeper.start();
+    const engine = await keeper.engineAt(48_000);
+    const told = await keeper.release('a look with another program');
+    assert.equal(told.code, 'interface.released');
+    assert.equal(engine.state, 'stopped');
+    assert.equal(keeper.ready, false);
+    assert.match(check('claim')!.detail, /released for outside tools: a look with another program/);
+    await assert.rejects(keeper.engineAt(48_000), { code: 'interface.released' });
+    const tool = await audio.claim(DEVICE);
+    await keeper.start();
+    assert.deepEqual(kinds(), ['down audio.busy']);
+    assert.equal(keeper.ready, false);
+    await tool.close();
+    await until(() => keeper.ready);
+    assert.deepEqual(news.at(-1)?.codes, ['interface.released', 'audio.busy']);
+    await busy(audio);
+    await keeper.release('once more');
+    await keeper.start();
+    assert.equal(keeper.ready, true);
+    assert.deepEqual(news.at(-1)?.codes, ['interface.released']);
+  });
+
   for (const [kind, code] of [
     ['lost', 'audio.gone'],
     ['claim-lost', 'audio.busy'],
