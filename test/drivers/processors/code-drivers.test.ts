@@ -80,7 +80,7 @@ async function deckAt(
 ): Promise<{ deck: NinePinDeck; unit: ProcessorUnit; wire: FakeUnit }> {
   const wire = new FakeUnit();
   const deck = new NinePinDeck(
-    (bytes) => queueMicrotask(() => wire.say(Buffer.from(bytes).toString('latin1'))),
+    (bytes) => queueMicrotask(() => wire.deliver(Buffer.from(bytes).toString('latin1'))),
     options,
   );
   wire.answer = (write) => {

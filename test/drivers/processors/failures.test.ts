@@ -83,7 +83,7 @@ test('stale bytes of before are drained and do not stick to the first answer', a
     const { open } = peer;
     peer.open = async (listener) => {
       const link = await open.call(peer, listener);
-      peer.bytes('\xff\x00Out01 Vol');
+      peer.deliver('\xff\x00Out01 Vol');
       return link;
     };
   });
@@ -97,8 +97,8 @@ test('the first half of a line is no answer, and its late tail is none either', 
   let asked = 0;
   peer.script = (command) => {
     if (command !== '1G' || ++asked > 1) return undefined;
-    peer.bytes('+');
-    setTimeout(() => peer.bytes('08\r\n'), 55);
+    peer.deliver('+');
+    setTimeout(() => peer.deliver('08\r\n'), 55);
     return [];
   };
   assert.equal((await unit.readBack({ 'inGain@in=1': -18 }))[0]?.readBack, -18);
@@ -110,7 +110,7 @@ test('a line without end is dropped, and the unit is asked again', async (t) => 
   let asked = 0;
   peer.script = (command) => {
     if (command !== '1G' || ++asked > 1) return undefined;
-    for (let i = 0; i < 50; i++) peer.bytes('+07'.repeat(1000));
+    for (let i = 0; i < 50; i++) peer.deliver('+07'.repeat(1000));
     return [''];
   };
   assert.equal((await unit.readBack({ 'inGain@in=1': 5 }))[0]?.readBack, 5);
@@ -237,7 +237,7 @@ test('a unit that cannot be reached is never said to be safe', async (t) => {
 test('a unit that answers garbage for ever ends as lost, not as a process that waits', async (t) => {
   const { peer, unit } = await startMatrix(t, [['replyMs: 60, quietMs: 5', 'replyMs: 20, quietMs: 100']]);
   peer.script = () => ['\xfe?'];
-  const babble = setInterval(() => peer.bytes('\xfe?\r\n'), 5);
+  const babble = setInterval(() => peer.deliver('\xfe?\r\n'), 5);
   t.after(() => clearInterval(babble));
   await assert.rejects(unit.recall(SET), failsWith('processor.lost', /does not stop talking/));
 });

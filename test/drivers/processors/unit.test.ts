@@ -189,7 +189,7 @@ for (const [what, lines] of Object.entries({
   test(`${what} instead of an acknowledgement is overcome`, async (t) => {
     const { peer, unit } = await started(t);
     peer.script = once(/\*50V$/, lines);
-    if (what === 'half of a line') setTimeout(() => peer.bytes('Out01 V'), 5);
+    if (what === 'half of a line') setTimeout(() => peer.deliver('Out01 V'), 5);
     assert.equal((await unit.recall({ 'outVol@out=1': -14 }))[0]?.state, 'verified');
   });
 
@@ -318,7 +318,7 @@ test('a unit that never stops talking does not hold its start for ever', async (
   const text = MATRIX.replace('replyMs: 60, quietMs: 5', 'replyMs: 20, quietMs: 100');
   const peer = new FakeMatrix();
   const unit = createUnit({ name: 'm-1', profile: parseProfile(text, 'test.yaml'), transport: peer });
-  const timer = setInterval(() => peer.bytes('x'), 2);
+  const timer = setInterval(() => peer.deliver('x'), 2);
   t.after(() => {
     clearInterval(timer);
     return unit.stop();
