@@ -11,6 +11,7 @@ import {
   type VirtualTransport,
 } from '../../../drivers/processors/virtual-unit.js';
 import { MATRIX } from './matrix-profile.js';
+import { changed } from './started-unit.js';
 
 const profiles = await loadProfiles();
 const gain = profiles.get('virtual.gain')!;
@@ -75,6 +76,36 @@ test('a unit without command terminators acts when a command is whole', async ()
   await type('N7*9g7');
   await type('G17*1G1*99V');
   assert.equal(await sees('E13\r\nE13\r\n'), '60-330-16\r\nIn07 Aud-09\r\n-09\r\nE13\r\nE13\r\n');
+});
+
+test('what a unit links is recalled together, step by step, and read back from both', async (t) => {
+  const text = changed(
+    MATRIX,
+    ['axes: {in: {from: 1, to: 16}', 'axes: {in: {from: 1, to: 16, link: [[1, 2]]}'],
+    ['settleMs: 3, hazard: level}', 'slew: {maxStep: 4, everyMs: 1}, hazard: level}'],
+  );
+  const profile = parseProfile(text, 'linked');
+  const transport = createVirtualTransport(profile, untouched());
+  const unit = createUnit({ name: 'm-1', profile, transport });
+  t.after(() => unit.stop());
+  await unit.start(new AbortController().signal);
+  const both = { 'inGain@in=1': 9, 'inGain@in=2': 9 };
+  const recalled = await unit.recall(both);
+  assert.deepEqual(
+    recalled.map(({ readBack, state }) => [readBack, state]),
+    [
+      [9, 'verified'],
+      [9, 'verified'],
+    ],
+  );
+  assert.equal(transport.unit.value('inGain@in=3'), 0);
+  transport.localChange('inGain@in=2', 3);
+  const now = await unit.readBack(both);
+  assert.deepEqual(
+    now.map(({ readBack }) => readBack),
+    [3, 3],
+    'the knob of one moves both',
+  );
 });
 
 test('a setting moves the simulated path', async (t) => {
