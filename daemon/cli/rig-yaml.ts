@@ -22,6 +22,7 @@ export interface RigConfigOverrides {
   inserts?: Input['inserts'];
   processors?: Input['processors'];
   calibration?: string;
+  measurementLimits?: string;
   alignment?: NonNullable<Input['alignment']>;
   selfTest?: NonNullable<Input['selfTest']>;
   isolation?: NonNullable<Input['isolation']>;
