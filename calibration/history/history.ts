@@ -5,15 +5,15 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import Database from 'better-sqlite3-multiple-ciphers';
 import { canonicalBytes } from '../../core/canonical.js';
-import type {
-  Baseline,
+import {
+  type Baseline,
   CalibrationKind,
-  CalibrationRun,
-  CalibrationSet,
-  Measurement,
-  RunSummary,
-  Series,
-  UnjudgedRun,
+  type CalibrationRun,
+  type CalibrationSet,
+  type Measurement,
+  type RunSummary,
+  type Series,
+  type UnjudgedRun,
 } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
@@ -140,28 +140,25 @@ export class History {
 
   /** Newest first. */
   list({ insert, kind, since, limit }: RunQuery = {}): RunSummary[] {
+    const asked = [
+      ['insert_name = ?', insert],
+      ['kind = ?', kind],
+      ['started_at >= ?', since],
+    ].filter(([, value]) => value !== undefined);
+    const where = asked.length > 0 ? `WHERE ${asked.map(([clause]) => clause).join(' AND ')}` : '';
     return this.#open
       .prepare<unknown[], RunRow>(
-        `SELECT summary, ${IS_BASELINE} FROM run
-         WHERE (@insert IS NULL OR insert_name = @insert) AND (@kind IS NULL OR kind = @kind) AND started_at >= @since
-         ORDER BY started_at DESC, id DESC LIMIT @limit`,
+        `SELECT summary, ${IS_BASELINE} FROM run ${where} ORDER BY started_at DESC, id DESC LIMIT ?`,
       )
-      .all({ insert: insert ?? null, kind: kind ?? null, since: since ?? 0, limit: limit ?? -1 })
+      .all(...asked.map(([, value]) => value), limit ?? -1)
       .map(summaryOfRow);
   }
 
-  /** The newest run of each kind. */
+  /** The newest run of each kind, newest first. */
   newest(insert: string): RunSummary[] {
-    return this.#open
-      .prepare<unknown[], RunRow>(
-        `SELECT summary, ${IS_BASELINE} FROM run AS run
-         WHERE insert_name = @insert AND NOT EXISTS (
-           SELECT 1 FROM run AS later WHERE later.insert_name = run.insert_name AND later.kind = run.kind
-             AND (later.started_at, later.id) > (run.started_at, run.id))
-         ORDER BY started_at DESC, id DESC`,
-      )
-      .all({ insert })
-      .map(summaryOfRow);
+    return CalibrationKind.options
+      .flatMap((kind) => this.list({ insert, kind, limit: 1 }))
+      .sort((a, b) => b.startedAt - a.startedAt);
   }
 
   /** Valid readings of the measurements with these names, each comparable set of them for itself. */
@@ -194,10 +191,13 @@ export class History {
   /**
    * The readings that a measurement of a run is compared with: the baseline's first, then the later ones of the same setup. Undefined where there is
    * no baseline, or it has no such number. The baseline of the run's own kind comes before those of other kinds.
+   *
+   * @param most so many readings at most
    */
   sinceBaseline(
     run: Pick<UnjudgedRun, 'insert' | 'kind' | 'conditions' | 'startedAt'>,
     m: Measurement,
+    most: number,
   ): { baseline: string; readings: number[] } | undefined {
     const setup = setupKey(run);
     const key = seriesKey(m);
@@ -216,9 +216,9 @@ export class History {
       .prepare<unknown[], { value: number }>(
         `SELECT value FROM reading JOIN run ON run.id = run_id
          WHERE series_id = ? AND setup = ? AND started_at >= ? AND run.id <> ? AND value IS NOT NULL
-         ORDER BY started_at, run.id, position`,
+         ORDER BY started_at, run.id, position LIMIT ?`,
       )
-      .all(baseline.series, setup, baseline.at, baseline.id);
+      .all(baseline.series, setup, baseline.at, baseline.id, most - 1);
     return { baseline: baseline.run, readings: [baseline.value, ...later.map(({ value }) => value)] };
   }
 

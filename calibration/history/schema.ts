@@ -19,6 +19,7 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX run_by_time ON run (started_at);
   CREATE INDEX run_by_insert ON run (insert_name, started_at);
+  CREATE INDEX run_by_kind ON run (insert_name, kind, started_at);
 
   -- Everything that makes two readings comparable, once.
   CREATE TABLE series (

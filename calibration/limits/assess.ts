@@ -1,7 +1,7 @@
 /** Completes a run: what its limits say, how it stands to its baseline, and whether it passed. */
 import type { CalibrationRun, Drift, EffectiveLimits, UnjudgedRun } from '../../core/contract/index.js';
 import type { History } from '../history/history.js';
-import { drift } from './drift.js';
+import { drift, MOST_READINGS } from './drift.js';
 import { judge, outcome } from './judge.js';
 
 export function assess(run: UnjudgedRun, limits: EffectiveLimits, history: History): CalibrationRun {
@@ -13,7 +13,7 @@ function drifts(run: UnjudgedRun, limits: EffectiveLimits, history: History): Dr
   return run.measurements.flatMap((m, measurement) => {
     if (m.value === null) return [];
     const rule = limits.drift.find((each) => each.measurement === m.name);
-    const since = rule && history.sinceBaseline(run, m);
+    const since = rule && history.sinceBaseline(run, m, MOST_READINGS);
     if (!rule || !since) return [];
     return [{ measurement, baseline: since.baseline, ...drift(rule, m.value, since.readings[0]!, since.readings) }];
   });

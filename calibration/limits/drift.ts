@@ -5,7 +5,7 @@ import type { DriftRule } from '../../core/contract/calibration-limits.js';
 /** Fewer readings say nothing of their spread. */
 const LEAST_READINGS = 8;
 /** The spread is that of the time of the baseline: a slow drift must not widen what is allowed. */
-const MOST_READINGS = 20;
+export const MOST_READINGS = 20;
 /** Mean distance of two neighbours of a normal distribution, in sigmas (ISO 7870-2, table 2: d2 for n = 2). */
 const D2 = 1.128;
 

@@ -8,6 +8,8 @@ import { colour, draw, HEIGHT, Plot, padded } from './plot.js';
 import { conditionsOf, limitOf, nameOf } from './words.js';
 
 const LEAST_SPAN_DB = 0.1;
+/** More of them would hide the line; what is beyond a limit keeps its dot. */
+const MOST_DOTS = 150;
 
 type History = Pick<InsertHistoryAnswer, 'series' | 'limits' | 'baselines'>;
 
@@ -58,7 +60,7 @@ function trend(group: readonly Series[], { limits, baselines }: History): Html {
         const stroke = colour(series.channel ?? n + 1);
         return [
           Plot.line(readings, { x: 'date', y: 'value', stroke, strokeWidth: 1.5 }),
-          Plot.dot(readings, {
+          Plot.dot(readings.length <= MOST_DOTS ? readings : readings.filter(({ passed }) => passed === false), {
             x: 'date',
             y: 'value',
             r: 2.5,

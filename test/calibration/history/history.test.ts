@@ -126,14 +126,14 @@ test('a measurement is compared with the baseline of the same setup only', (t) =
   ];
   for (const n of [1, 2, 3]) history.add(unlimited(calibrationRun({ n, loopGainDb: n, processors: unit(0) })), 'a.b.c');
   const same = calibrationRun({ n: 4, kind: 'level', processors: unit(0) });
-  const since = history.sinceBaseline(same, same.measurements[0]!)!;
+  const since = history.sinceBaseline(same, same.measurements[0]!, 20)!;
   assert.equal(since.baseline, runId(1));
   assert.deepEqual(
     since.readings.map((value) => Math.round(value)),
     [1, 2, 3],
   );
   const other = calibrationRun({ n: 5, processors: unit(6) });
-  assert.equal(history.sinceBaseline(other, other.measurements[0]!), undefined);
+  assert.equal(history.sinceBaseline(other, other.measurements[0]!, 20), undefined);
 });
 
 test('a refused measurement is no reading', (t) => {
@@ -147,7 +147,7 @@ test('a refused measurement is no reading', (t) => {
     history.series({ insert: 'a', names: ['loop_gain_db'] }).map(({ channel }) => channel),
     [2],
   );
-  assert.equal(history.sinceBaseline(run, run.measurements[0]!), undefined);
+  assert.equal(history.sinceBaseline(run, run.measurements[0]!, 20), undefined);
 });
 
 test('the newest trims hold, and a version is never used for two sets', (t) => {
