@@ -22,6 +22,11 @@ export function crosstalkMatrices(measurements: readonly Measurement[]): Html[] 
   );
 }
 
+/** Whether it is one of the frequencies that are drawn: there is no room for a history of each. */
+export function isDrawn(hz: unknown): boolean {
+  return typeof hz === 'number' && AT_HZ.some((wanted) => nearest([hz], wanted).length > 0);
+}
+
 /** The one within half an octave. */
 function nearest(measured: readonly number[], wanted: number): number[] {
   const distance = (hz: number) => Math.abs(Math.log2(hz / wanted));

@@ -70,12 +70,10 @@ function crosstalkTables(marks: Marks): Html | null {
     const hz = [...new Set(all.map(({ m }) => Number(m.conditions['hz'])))].sort((a, b) => a - b);
     const pairs = grouped(all, ({ m: { conditions } }) => `${conditions['driven']} into ${conditions['undriven']}`);
     const { name, unit, definition } = all[0]!.m;
-    const ruled = limits(
-      all.flatMap(({ index }) => marks.of(index)),
-      marks.run,
-    );
+    const rules = new Map(all.flatMap(({ index }) => marks.of(index)).map((verdict) => [verdict.rule, verdict]));
+    const ruled = [...rules.values()].map((verdict) => `${verdict.rule} ${limitText(verdict, marks.run)}`).join(', ');
     return html`<h4>${nameOf(name)} <code class="quiet">${definition}</code></h4>
-<p class="quiet">${unit} re driven channel.${hasText(ruled) && html` Limits: ${ruled}.`}</p>
+<p class="quiet">${unit} re driven channel.${ruled !== '' && html` Limits: ${ruled}.`}</p>
 <div class="scroll"><table><thead><tr><th>Driven</th>${hz.map((each) => html`<th class="figure">${hertz(each)}</th>`)}</tr></thead>
 <tbody>${[...pairs].map(
       ([
@@ -155,10 +153,6 @@ function rowsOf(measurements: readonly Measurement[]): Row[] {
 function limits(verdicts: readonly Verdict[], run: CalibrationRun): Content {
   const rules = new Map(verdicts.map((verdict) => [verdict.rule, verdict]));
   return [...rules.values()].map((verdict, n) => html`${n > 0 && html`<br>`}${limitText(verdict, run)}`);
-}
-
-function hasText(content: Content): boolean {
-  return Array.isArray(content) && content.length > 0;
 }
 
 function limitText(verdict: Verdict, run: CalibrationRun): string {

@@ -1,6 +1,7 @@
 /** What was measured over the years, with the limits of today and the baseline. */
 import type { EffectiveLimits, InsertHistoryAnswer, Series } from '../../core/contract/index.js';
 import { isAbout } from '../limits/index.js';
+import { isDrawn } from './crosstalk.js';
 import { captioned, legend } from './curves.js';
 import { grouped } from './grouped.js';
 import type { Html } from './html.js';
@@ -15,9 +16,12 @@ type History = Pick<InsertHistoryAnswer, 'series' | 'limits' | 'baselines'>;
 
 /** One drawing for each measurement that has a limit or whose drift is watched; channels and pairs are its lines. */
 export function trends(history: History): Html[] {
-  const shown = history.series
-    .filter(({ points }) => points.length >= 2)
-    .filter((series) => isWatched(series, history.limits));
+  const shown = history.series.filter(
+    (series) =>
+      series.points.length >= 2 &&
+      isWatched(series, history.limits) &&
+      (!('driven' in series.conditions) || isDrawn(series.conditions['hz'])),
+  );
   const groups = grouped(shown, ({ name, conditions: { driven: _, undriven: __, ...conditions } }) =>
     JSON.stringify([name, conditions]),
   );
