@@ -2,7 +2,7 @@
  * Power spectra and what is read from them: tones by the sum of their lobe, bands by theirs. A tone's power is the sum over its lobe and is
  * right for any frequency; the highest bin alone would be up to 1.42 dB low with a Hann window.
  */
-import { RealFft } from './real-fft.js';
+import { type RealFft, sharedFft } from './real-fft.js';
 import type { Window } from './windows.js';
 
 /** Mean-square of each bin, scaled so that the sum over a band is the band's mean square: linear, full scale 1. */
@@ -17,33 +17,24 @@ export interface PowerSpectrum {
 export class SpectrumAnalyzer {
   readonly #fft: RealFft;
   readonly #window: Window;
-  readonly #re: Float64Array;
-  readonly #im: Float64Array;
   readonly #spectrum: PowerSpectrum;
 
   /** @param rate Hz */
   constructor(window: Window, rate: number) {
     const size = window.samples.length;
-    this.#fft = new RealFft(size);
+    this.#fft = sharedFft(size);
     this.#window = window;
-    this.#re = new Float64Array(this.#fft.bins);
-    this.#im = new Float64Array(this.#fft.bins);
     this.#spectrum = { power: new Float64Array(this.#fft.bins), binHz: rate / size, rate, window };
   }
 
   /** Of the window's length of samples, from `from` on. The result is the analyzer's own until the next call. */
   analyze(samples: Float64Array, from = 0): PowerSpectrum {
-    const re = this.#re;
-    const im = this.#im;
     const { power } = this.#spectrum;
     const { samples: factors, energy } = this.#window;
-    this.#fft.forward(samples, factors, re, im, from);
-    const last = power.length - 1;
-    const scale = 2 / (this.#fft.size * energy);
-    for (let k = 1; k < last; k++) power[k] = (re[k]! * re[k]! + im[k]! * im[k]!) * scale;
+    this.#fft.powers(samples, factors, 2 / (this.#fft.size * energy), power, from);
     // 0 Hz and half the rate stand once, every other frequency twice.
-    power[0] = (re[0]! * re[0]! * scale) / 2;
-    power[last] = (re[last]! * re[last]! * scale) / 2;
+    power[0] = power[0]! / 2;
+    if (this.#fft.size % 2 === 0) power[power.length - 1] = power.at(-1)! / 2;
     return this.#spectrum;
   }
 }
@@ -69,6 +60,17 @@ export function powerIn({ power }: PowerSpectrum, { from, to }: Lobe): number {
   let sum = 0;
   for (let k = from; k <= to; k++) sum += power[k]!;
   return sum;
+}
+
+/** Where the power of some bins has its centre, Hz: the frequency of a tone that lights them. Null for nothing. */
+export function centreOf({ power, binHz }: PowerSpectrum, { from, to }: Lobe): number | null {
+  let sum = 0;
+  let moment = 0;
+  for (let k = from; k <= to; k++) {
+    sum += power[k]!;
+    moment += k * power[k]!;
+  }
+  return sum > 0 ? (moment / sum) * binHz : null;
 }
 
 /** The bins of a band, its edges included; without 0 Hz and the lobe around it, where `lowHz` is above 0. */

@@ -2,6 +2,7 @@
  * Cosine-sum windows in their periodic form: w[n] = sum of (-1)^k a_k cos(2 pi k n / N). They are made once for a length and kept: making one
  * of 2^20 samples takes longer than the transform.
  */
+import { isFastLength } from './real-fft.js';
 
 export interface WindowShape {
   readonly name: string;
@@ -72,9 +73,10 @@ const LONGEST = 2 ** 20;
 const MOST_KEPT = 8;
 const kept = new Map<number, Window>();
 
-/** Blackman-Harris 7 for the largest power of two that fits into `length`. Windows are kept: making one takes longer than using it. */
+/** Blackman-Harris 7 for the largest fast length that fits into `length`. Windows are kept: making one takes longer than using it. */
 export function windowFor(length: number): Window {
-  const size = Math.min(LONGEST, 2 ** Math.floor(Math.log2(length)));
+  let size = Math.min(LONGEST, length - (length % 2));
+  while (!isFastLength(size)) size -= 2;
   let window = kept.get(size);
   if (!window) {
     window = makeWindow(WINDOWS.blackmanHarris7, size);

@@ -71,7 +71,7 @@ export const DEFINITIONS = {
   removed_tone_hz: row('Hz', 'frequency.ieee1057/1', 'fit', 'sample clock'),
   dynamic_range_full_db: row('dB', 'dynamic-range-full/1', 'rms', 'maximum output level'),
   dynamic_range_20_20k_db: noise('dB', 'dynamic-range-flat/1', 'maximum output level'),
-  dynamic_range_a_db: noise('dB A', 'dynamic-range-a/1', 'maximum output level'),
+  dynamic_range_a_db: row('dB A', 'dynamic-range-a/1', 'rms', 'maximum output level'),
   dynamic_range_ccirrms_db: noise('dB CCIR-RMS', 'dynamic-range.aes17/1', 'maximum output level'),
 
   imd_smpte_db: row('dB', 'imd.smpte-rp120/1', 'selective', 'upper tone'),

@@ -76,7 +76,8 @@ export function analyzeDynamicRange(
     hz,
     full: left({ from: 1, to: power.length - 1 }, flat),
     flat: left(audio, flat),
-    a: left(audio, aWeighting),
+    // The A curve limits the band by itself; published figures have it over the whole spectrum.
+    a: left({ from: 1, to: power.length - 1 }, aWeighting),
     ccirRms: left(audio, ccirRms),
     samples: tone.samples,
   };

@@ -2,7 +2,7 @@
  * Lines beside a tone that are no harmonics of it: the sidebands of jitter (a sinusoid of peak J seconds gives two, each 20 log10(pi f0 J) dBc), of
  * amplitude modulation (half its depth), of the mains, and whatever whistles.
  */
-import { band, type Lobe, lobeAt, merged, noiseUnder, powerIn } from '../dsp/spectrum.js';
+import { band, centreOf, type Lobe, lobeAt, merged, noiseUnder, powerIn } from '../dsp/spectrum.js';
 import { AUDIO_BAND } from './definitions.js';
 import { powerDb } from './measurement.js';
 import type { ToneAnalysis } from './tone.js';
@@ -54,7 +54,7 @@ export function findSidebands({ spectrum, hz, power: carrier }: ToneAnalysis): S
     // What stands in the lobe of a stronger line is part of it.
     if (found.some((one) => k >= one.lobe.from && k <= one.lobe.to)) continue;
     const line = powerIn(spectrum, lobe) - noiseUnder(spectrum, lobe, [...taken, lobe]);
-    if (line > 0) found.push({ hz: centreOf(power, lobe) * binHz, dbc: powerDb(line / carrier), lobe });
+    if (line > 0) found.push({ hz: centreOf(spectrum, lobe) ?? k * binHz, dbc: powerDb(line / carrier), lobe });
     if (found.length === MOST) break;
   }
   return found.map(({ hz: at, dbc }) => ({ hz: at, dbc })).sort((a, b) => a.hz - b.hz);
@@ -69,14 +69,4 @@ function floors(power: Float64Array): Float64Array {
     scratch.set(part);
     return scratch.subarray(0, part.length).sort()[part.length >> 1]! / Math.LN2;
   });
-}
-
-function centreOf(power: Float64Array, { from, to }: Lobe): number {
-  let sum = 0;
-  let moment = 0;
-  for (let k = from; k <= to; k++) {
-    sum += power[k]!;
-    moment += k * power[k]!;
-  }
-  return moment / sum;
 }

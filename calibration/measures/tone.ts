@@ -22,6 +22,7 @@ import { capturedBadly } from './capture.js';
 import { AUDIO_BAND } from './definitions.js';
 import { jumpAt } from './jumps.js';
 import { isRefusal, type Refusal } from './measurement.js';
+import { loudestHz } from './thdn.js';
 
 /** Powers are mean squares, linear, full scale 1; a full-scale sine has 0.5. */
 export interface ToneAnalysis {
@@ -68,8 +69,7 @@ const LEAST_PROMINENCE = 5;
 const LEAST_SINAD_DB = -10;
 /** Standard deviation of the noise in a lobe, as a part of its mean. */
 export const LOBE_SPREAD = 0.4;
-/** So many samples that are all exactly 0. */
-const SILENCE_RUN = 8;
+const SILENT_RUN = 32;
 const OTHER_TONE = 0.02;
 /** A stream that plays and records from one clock has the frequency to much less than this. */
 const LOCKED = 20e-6;
@@ -89,19 +89,19 @@ export function analyzeTone(samples: Float64Array, rate: number, o: ToneOptions 
   return isRefusal(found) ? found : describe(sound, spectrum, found.hz, o);
 }
 
-/** Without silence before and behind; a zero crossing at an end is none, and would cost half of a record whose length is a power of two. */
+/** Without what is exactly 0 before and behind; a few such samples are part of the tone. */
 function withoutSilence(samples: Float64Array): Float64Array {
   let from = 0;
   let to = samples.length;
   while (from < to && samples[from] === 0) from++;
   while (to > from && samples[to - 1] === 0) to--;
-  return samples.subarray(from < SILENCE_RUN ? 0 : from, samples.length - to < SILENCE_RUN ? samples.length : to);
+  return samples.subarray(from < SILENT_RUN ? 0 : from, samples.length - to < SILENT_RUN ? samples.length : to);
 }
 
 function findTone(samples: Float64Array, spectrum: PowerSpectrum, o: ToneOptions): { hz: number } | Refusal {
   const { rate, power } = spectrum;
   const within = band(spectrum, ...(o.bandHz ?? AUDIO_BAND));
-  const guess = loudest(spectrum, within);
+  const guess = loudestHz(spectrum, within);
   const dcLobe = lobeAt(spectrum, 0);
   const lobe = lobeAt(spectrum, guess);
   const prominence = powerIn(spectrum, lobe) / noiseUnder(spectrum, lobe, [dcLobe, lobe]);
@@ -163,22 +163,6 @@ function describe(samples: Float64Array, spectrum: PowerSpectrum, hz: number, o:
     samples: spectrum.window.samples.length,
     spectrum,
   };
-}
-
-/** The centre of the highest lobe in a band. */
-function loudest(spectrum: PowerSpectrum, { from, to }: Lobe): number {
-  const { power, binHz } = spectrum;
-  const first = Math.max(from, lobeAt(spectrum, 0).to + 1);
-  let peak = Math.min(first, to);
-  for (let k = first; k <= to; k++) if (power[k]! > power[peak]!) peak = k;
-  const lobe = lobeAt(spectrum, peak * binHz);
-  let sum = 0;
-  let moment = 0;
-  for (let k = lobe.from; k <= lobe.to; k++) {
-    sum += power[k]!;
-    moment += k * power[k]!;
-  }
-  return (sum > 0 ? moment / sum : peak) * binHz;
 }
 
 function mean(samples: Float64Array): number {
