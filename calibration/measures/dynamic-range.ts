@@ -40,7 +40,7 @@ export function dynamicRangeMeasurements(
 ): Measurement[] {
   const { maxOutputDbfs = 0 } = o;
   const found = analyzeDynamicRange(samples, rate, o);
-  const conditions = { ...o.conditions, maxOutputDbfs, notchQ: NOTCH_Q };
+  const conditions = { ...o.conditions, notch_q: NOTCH_Q };
   if (isRefusal(found)) return refused(NAMES, found, { ...o, samples: samples.length, conditions });
   return measured(
     {
@@ -48,6 +48,7 @@ export function dynamicRangeMeasurements(
       dynamic_range_20_20k_db: maxOutputDbfs - meanSquareDbfs(found.flat),
       dynamic_range_a_db: maxOutputDbfs - meanSquareDbfs(found.a),
       dynamic_range_ccirrms_db: maxOutputDbfs - meanSquareDbfs(found.ccirRms),
+      max_output_dbfs: maxOutputDbfs,
     },
     { ...o, samples: found.samples, conditions },
   );

@@ -76,7 +76,7 @@ export function smpteMeasurements(
   o: MeasureOptions & SmpteOptions = {},
 ): Measurement[] {
   const { lowHz = 60, highHz = 7000 } = o;
-  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, lowHz, highHz } };
+  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, low_hz: lowHz, high_hz: highHz } };
   const found = analyzeSmpte(samples, rate, o);
   if (isRefusal(found)) return refused(SMPTE_NAMES, found, basis);
   return measured(
@@ -98,7 +98,7 @@ export function dfdMeasurements(
   o: MeasureOptions & DifferenceOptions = {},
 ): Measurement[] {
   const { lowerHz = 19_000, upperHz = 20_000 } = o;
-  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, lowerHz, upperHz } };
+  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, low_hz: lowerHz, high_hz: upperHz } };
   const found = analyzeDifference(samples, rate, o);
   if (isRefusal(found)) return refused(DIFFERENCE_NAMES, found, basis);
   return measured(
@@ -114,7 +114,7 @@ export function dfdMeasurements(
 
 /** Total difference-frequency distortion of 8 and 11.95 kHz. @param samples one channel, linear, full scale 1; @param rate Hz */
 export function tdfdMeasurements(samples: Float64Array, rate: number, o: MeasureOptions = {}): Measurement[] {
-  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, lowerHz: 8000, upperHz: 11_950 } };
+  const basis = { ...o, samples: samples.length, conditions: { ...o.conditions, low_hz: 8000, high_hz: 11_950 } };
   const found = analyzeTotalDifference(samples, rate);
   if (isRefusal(found)) return refused(['tdfd_db'], found, basis);
   return measured({ tdfd_db: ratioToDb(found.tdfd) }, basis);

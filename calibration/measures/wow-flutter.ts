@@ -56,7 +56,7 @@ export function wowFlutterMeasurements(
       wow_peak2s_percent: found.wowPeakPercent,
       flutter_peak2s_percent: found.flutterPeakPercent,
     },
-    { ...basis, conditions: { ...o.conditions, carrierHz: found.nominalHz, seconds: found.seconds } },
+    { ...basis, conditions: { ...o.conditions, carrier_hz: found.nominalHz } },
   );
 }
 

@@ -67,6 +67,7 @@ function tell(output: Output, kind: Kind, file: string, wav: WavSamples, found: 
   const channels = found.map((list) => ({
     ...(list[0]?.channel !== undefined && { channel: list[0].channel }),
     ...flat(list),
+    ...(kind === 'tone' && !list.some(({ name }) => name === 'sideband_dbc') && { sidebands: [] }),
   }));
   output.object({
     ok: found.flat().every(({ valid }) => valid),

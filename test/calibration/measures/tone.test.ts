@@ -120,3 +120,10 @@ test('what cannot be believed is refused, with its reason', () => {
   assert.equal(reason(made(2 ** 16, (t, n) => (n === 77 ? Number.NaN : tone(t)))), 'not-finite');
   assert.equal(reason(made(2 ** 16, () => 0.1 * random())), 'no-tone');
 });
+
+test('a record that begins on a zero crossing is used whole', () => {
+  const samples = Float64Array.from({ length: 2 ** 16 }, (_, n) => 0.1 * Math.sin(2 * Math.PI * ((20 * n) / 44_100)));
+  const found = analyzeTone(samples, 44_100);
+  assert.ok(!isRefusal(found), isRefusal(found) ? found.message : '');
+  assert.equal(found.samples, samples.length);
+});
