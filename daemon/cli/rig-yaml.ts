@@ -167,6 +167,7 @@ interface:
 
 # An insert is a pair of send and return channels with one processor between them. Channels count from 1.
 # latencyFrames: what the insert itself delays, and what the take is moved back by. path: the simulated analog path (virtual only).
+# ceilingDbfs: no measurement plays a higher peak into it (-1 when absent).
 inserts:
   a:
     sends: [1, 2]
@@ -191,6 +192,10 @@ processors:
   gain-1: {profile: virtual.gain, insert: a, port: {virtual: true}}
   delay-1: {profile: virtual.delay, insert: b, port: {virtual: true}}
   gain-m: {profile: virtual.gain, insert: m, port: {virtual: true}}
+
+# What technicians measure. alignment: \`outboard calibrate level\` trims every insert to it. selfTest: the rig looks at its inserts when it is idle.
+# alignment: {fullScaleDbu: 24}
+# selfTest: {idleSeconds: 3600, everySeconds: 86400}
 
 # Takes of different tenants roll at the same time only on pairs of inserts listed here, whose measured crosstalk plus the chain's
 # greatest gain stays below floorDbfs. An insert that remembers is flushed between tenants until it is quieter than quietDbfs.

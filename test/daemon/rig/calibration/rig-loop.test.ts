@@ -63,6 +63,16 @@ test('what is played comes back at its place; silence is digital silence, and ot
   );
 });
 
+test('silence inside a stimulus is digital silence, too', async () => {
+  const { loop, engine } = await loopOnA();
+  const { returns } = await loop.play([new Float64Array(5000), noise(5000, 1).map((x) => x / 4)], {
+    tailFrames: 0,
+    signal,
+  });
+  assert.ok(quiet(returns[0]!) && !quiet(returns[1]!));
+  await engine.stop();
+});
+
 test('silence alone is recorded for as long as the tail', async () => {
   const { loop, engine } = await loopOnA();
   const { returns } = await loop.play([null, null], { tailFrames: 5000, signal });
