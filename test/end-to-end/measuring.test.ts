@@ -1,9 +1,11 @@
 /** A technician measures a running rig: what comes of it, and everything that may go wrong while the gear is under a tone. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ProcessorAnswer } from '../../core/contract/index.js';
+import { type AlertPayload, ProcessorAnswer } from '../../core/contract/index.js';
 import { LocalClient } from '../../daemon/local-client.js';
+import { Journal } from '../../daemon/rig/journal/journal.js';
 import { run } from '../daemon/cli/run-cli.js';
 import { link, offerJob, storedSource } from '../peers/jobs.js';
 import { MEASURED_RATE, MeasuredRig, reading } from '../peers/measured-rig.js';
@@ -223,6 +225,23 @@ describe('a technician measures', { timeout: 300_000 }, () => {
   });
 });
 
+/** What a rig that was stopped has told and noted. */
+async function remembered({ stack }: MeasuredRig) {
+  const journal = new Journal({
+    path: join(stack.dir, 'rig/state/journal.db'),
+    rig: 'rig-01',
+    onIndeterminate: (error) => assert.fail(error),
+  });
+  journal.open(await readFile(join(stack.dir, 'rig/keys/journal.key')));
+  const alerts = journal.db.all<{ payload: string }>("SELECT payload FROM outbox WHERE kind = 'alert' ORDER BY id");
+  const audit = journal.db.all<{ kind: string }>('SELECT kind FROM audit ORDER BY seq');
+  journal.close();
+  return {
+    alerts: alerts.map(({ payload }) => (JSON.parse(payload) as AlertPayload).alert),
+    audit: audit.map(({ kind }) => kind),
+  };
+}
+
 describe('the interface', { timeout: 120_000 }, () => {
   const { suite, cleanUp } = suiteOf();
   after(cleanUp);
@@ -252,6 +271,16 @@ describe('the interface', { timeout: 120_000 }, () => {
     await rig.enter(4);
     await maintenance('release');
     await until(async () => (await rig.mode()) === 'ready');
+    await rig.stack.rig!.end();
+    const { alerts, audit } = await remembered(rig);
+    const released = alerts.filter(({ problem }) => problem.code === 'interface.released');
+    const [given, back] = ['warning', 'notice'];
+    // Taken back by entering, by stopping (which tells nobody), by leaving and by the end of its time.
+    assert.deepEqual(
+      released.map(({ severity }) => severity),
+      [given, back, given, given, back, given, back],
+    );
+    assert.equal(audit.filter((kind) => kind === 'maintenance.release').length, 4);
   });
 
   it('is tried while nobody wants it, and no insert that remembers', async () => {
