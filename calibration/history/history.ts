@@ -86,7 +86,7 @@ export class History {
    * Keeps a run and its signed statement. The first run of an insert, kind and setup that did not fail becomes the baseline.
    *
    * @param token the rig's `outboard-calibration+jws` over the run's digest ({@link runDigest})
-   * @throws OutboardError history.known for a run that is there already
+   * @throws OutboardError history.known for a run that is there already; rig.disk-full, and then nothing of it is kept
    */
   add(run: CalibrationRun, token: string): RunSummary {
     const bytes = canonicalBytes(run);
@@ -94,7 +94,7 @@ export class History {
     const verdicts = new Map<number, boolean>();
     for (const { measurement, passed } of run.verdicts)
       if (passed !== null) verdicts.set(measurement, (verdicts.get(measurement) ?? true) && passed);
-    this.#open.transaction(() => {
+    this.#commit(() => {
       if (this.#find(run.run)) throw new OutboardError('history.known', `run ${run.run} is in the history already`);
       const setup = setupKey(run);
       const id = this.#open
@@ -119,7 +119,7 @@ export class History {
         keep.run(this.#seriesId(run.insert, m), id, position, m.value, bit(verdicts.get(position) ?? null));
       const first = run.passed !== false && run.problem === undefined && !this.#baselineOf(run.insert, run.kind, setup);
       if (first) this.#setBaseline(Number(id), null, 'the first run that did not fail');
-    })();
+    });
     return { ...summary, baseline: this.#isBaseline(run.run) };
   }
 
@@ -273,6 +273,15 @@ export class History {
       .get(version);
     if (known!.digest !== digest)
       throw new OutboardError('limits.version', `limits ${version} were something else before`);
+  }
+
+  #commit(body: () => void): void {
+    try {
+      this.#open.transaction(body)();
+    } catch (cause) {
+      if (!(cause as { code?: string }).code?.startsWith('SQLITE_FULL')) throw cause;
+      throw new OutboardError('rig.disk-full', 'the disk of the calibration history is full', { cause });
+    }
   }
 
   #find<T = RunRow>(run: string): T | undefined {

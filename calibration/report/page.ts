@@ -11,7 +11,7 @@ import { type Content, type Html, html, raw } from './html.js';
 import { STYLE } from './style.js';
 import { definitionTable, findings, measurementTables } from './tables.js';
 import { trends } from './trends.js';
-import { conditionsOf, figure, hertz, limitOf, minus, nameOf, time } from './words.js';
+import { conditionsOf, figure, hertz, limitOf, minus, nameOf, time, unitOf } from './words.js';
 
 export interface InsertReport {
   history: InsertHistoryAnswer;
@@ -148,14 +148,14 @@ function limitTable({ limits, baselines }: InsertHistoryAnswer): Html {
 <tbody>${limits.limits.map(
     (
       rule,
-    ) => html`<tr><td><code>${rule.rule}</code></td><td>${nameOf(rule.measurement)} <code class="quiet">${rule.measurement}</code></td><td>${ranges(rule.when)}</td><td>${limitOf(rule, rule.unit ?? '')}</td></tr>
+    ) => html`<tr><td><code>${rule.rule}</code></td><td>${nameOf(rule.measurement)} <code class="quiet">${rule.measurement}</code></td><td>${ranges(rule.when)}</td><td>${limitOf(rule, unitOf(rule))}</td></tr>
 `,
   )}${limits.drift.map(
     ({
       rule,
       measurement,
       change,
-    }) => html`<tr><td><code>${rule}</code></td><td>${nameOf(measurement)} <code class="quiet">${measurement}</code></td><td></td><td>moves by ≤ ${change}, or 3 σ once it is known</td></tr>
+    }) => html`<tr><td><code>${rule}</code></td><td>${nameOf(measurement)} <code class="quiet">${measurement}</code></td><td></td><td>moves by ≤ ${change} ${unitOf({ measurement })}, or 3 σ once it is known</td></tr>
 `,
   )}</tbody></table></div>
 ${

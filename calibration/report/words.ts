@@ -1,5 +1,7 @@
 /** How figures, names and times are written for people. */
+
 import type { Measurement, Refusal } from '../../core/contract/index.js';
+import { DEFINITIONS } from '../measures/definitions.js';
 
 const NAMES: Readonly<Record<string, string>> = {
   frequency_hz: 'Frequency',
@@ -121,6 +123,12 @@ export function cellOf(m: Measurement): string {
   if (m.refusal) return refusalWord(m.refusal.reason);
   if (m.name === 'polarity_inverted') return m.value === 0 ? 'no' : 'yes';
   return m.value === null ? '−∞' : figure(m.value, m.unit);
+}
+
+/** The unit of a measurement by its name; a limit in dBu names its own. */
+export function unitOf({ measurement, unit }: { measurement: string; unit?: string | undefined }): string {
+  const known: Readonly<Record<string, { unit: string }>> = DEFINITIONS;
+  return unit ?? (Object.hasOwn(known, measurement) ? known[measurement]!.unit : '');
 }
 
 /** `≥ −0.05 … ≤ 0.05 dB` as one word. */

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import { DEFAULT_CLASSES } from '../../calibration/limits/index.js';
-import { limitOf } from '../../calibration/report/words.js';
+import { limitOf, unitOf } from '../../calibration/report/words.js';
 import {
   CALIBRATION_KINDS,
   InsertHistoryAnswer,
@@ -115,7 +115,7 @@ The file is read for every run: the rig need not be restarted. Give it a new ver
           ...limits.limits.map((rule) => [
             `  ${rule.rule}`,
             rule.measurement,
-            limitOf(rule, rule.unit ?? ''),
+            limitOf(rule, unitOf(rule)),
             when(rule.when),
           ]),
           ...limits.drift.map(({ rule, measurement, change }) => [

@@ -14,6 +14,8 @@ import { refuseExistingFile } from './files.js';
 import { createOutput } from './output.js';
 
 const FORMATS = ['html', 'pdf', 'csv', 'json'] as const;
+/** As many as the rig lists at once. */
+const MOST_RUNS = 10_000;
 type Format = (typeof FORMATS)[number];
 
 interface ReportOptions extends SocketOptions, Partial<Record<Format, boolean>> {
@@ -31,7 +33,7 @@ export function reportCommand(): Command {
     )
     .option('--insert <name>', 'this insert only')
     .addOption(new Option('--run <id>', 'this run only').conflicts('insert'))
-    .option('--since <day>', 'the history from this day on, YYYY-MM-DD', parseDay);
+    .option('--since <day>', 'the history from this day on, YYYY-MM-DD; with --csv every run since then', parseDay);
   const what: Record<Format, string> = {
     html: 'one self-contained page (this is what you get without a format)',
     pdf: 'the same page on paper; needs chromium',
@@ -106,15 +108,19 @@ async function gathered(client: LocalClient, o: ReportOptions): Promise<Report> 
     const history = await client.get(`/calibration/inserts/${encodeURIComponent(name)}`, InsertHistoryAnswer, {
       query,
     });
-    inserts.push({ history, runs: one ? [one] : await newestRuns(client, name) });
+    inserts.push({ history, runs: one ? [one] : await documentsOf(client, name, o) });
   }
   if (inserts.length === 0) throw new OutboardError('calibration.insert', 'this rig has no insert');
   return { rig, at: nowSeconds(), software: state.version, inserts };
 }
 
-async function newestRuns(client: LocalClient, insert: string): Promise<RunAnswer[]> {
-  const { runs } = await client.get('/calibration/runs', RunsAnswer, { query: { insert, newest: 'true' } });
+/** A page shows how an insert stands; a table of values may hold all that was ever measured. */
+async function documentsOf(client: LocalClient, insert: string, { csv, since }: ReportOptions): Promise<RunAnswer[]> {
+  const all = csv === true && since !== undefined;
+  const query: Record<string, string | number> = all ? { insert, since, limit: MOST_RUNS } : { insert, newest: 'true' };
+  const { runs } = await client.get('/calibration/runs', RunsAnswer, { query });
   const documents: RunAnswer[] = [];
-  for (const { run } of runsToReport(runs)) documents.push(await client.get(`/calibration/runs/${run}`, RunAnswer));
+  for (const { run } of all ? runs : runsToReport(runs))
+    documents.push(await client.get(`/calibration/runs/${run}`, RunAnswer));
   return documents;
 }

@@ -106,6 +106,12 @@ describe('what was measured is reported', { timeout: 300_000 }, () => {
     const lines = (await well('report', '--csv')).trimEnd().split('\r\n');
     const { measurements } = document;
     assert.ok(lines.length > measurements.length && lines[0]!.startsWith('rig,virtual,insert,run,'));
+    // The two newest of their kinds, or all three.
+    const runsIn = (text: string) => new Set(text.match(/^rig-01,true,a,[0-9a-f-]{36}/gm)).size;
+    assert.deepEqual(
+      [runsIn(lines.join('\n')), runsIn(await well('report', '--csv', '--since', '2026-01-01'))],
+      [2, 3],
+    );
   });
 
   it('as a history, in which a technician chooses another baseline', async () => {

@@ -1,9 +1,11 @@
 /** The history: what goes in comes out as it was, and what is comparable is found again. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3-multiple-ciphers';
 import { History, runDigest } from '../../../calibration/history/history.js';
 import { CalibrationRun, type CalibrationSet, RunSummary, Series } from '../../../core/contract/index.js';
@@ -174,6 +176,17 @@ test('a version of limits means one thing', (t) => {
   history.claimLimits({ version: 'x', digest: 'sha256:1' });
   history.claimLimits({ version: 'x', digest: 'sha256:1' });
   assert.throws(() => history.claimLimits({ version: 'x', digest: 'sha256:2' }), { code: 'limits.version' });
+});
+
+test('a full disk has its own code, and what was there stays', (t) => {
+  const inner = fileURLToPath(new URL('./full-disk.js', import.meta.url));
+  const folder = dirname(scratchFile(t));
+  const script = `mount -t tmpfs -o size=1m none '${folder}' && exec '${process.execPath}' '${inner}' '${folder}'`;
+  if (spawnSync('unshare', ['-rm', 'true']).status !== 0)
+    return t.skip('this host gives no mount namespace to its users');
+  const run = spawnSync('unshare', ['-rm', 'sh', '-c', script], { encoding: 'utf8' });
+  assert.equal(run.stderr, '');
+  assert.match(run.stdout, /^rig\.disk-full, all of [1-9]\d* runs are there\n$/);
 });
 
 test('what is no history, and what is newer than this program, is refused', (t) => {
