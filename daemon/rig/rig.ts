@@ -13,14 +13,11 @@ import {
   type CalibrationFile,
   type CalibrationKind,
   type EffectiveLimits,
-  type InterfaceAnswer,
   type LinkReport,
   type Problem,
   type RigConfig,
   type Severity,
   STATE_INTERVAL_SECONDS,
-  type StatePayload,
-  type StatusAnswer,
 } from '../../core/contract/index.js';
 import { asOutboardError, type ErrorCode, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
@@ -50,8 +47,9 @@ import { Journal } from './journal/journal.js';
 import { ModeKeeper } from './mode.js';
 import { Outgoing } from './outgoing.js';
 import { Patching } from './patching.js';
-import { isWell, Rack, type UnitFactory } from './rack.js';
+import { Rack, type UnitFactory } from './rack.js';
 import { beginEpoch, recover } from './recovery.js';
+import { RigReport } from './rig-report.js';
 import { Scheduler } from './scheduler.js';
 import { Spool } from './spool.js';
 import { Transfers } from './transfers.js';
@@ -102,6 +100,7 @@ export class Rig {
   readonly #intake: Intake;
   readonly #outgoing: Outgoing;
   readonly #transfers: Transfers;
+  readonly #report: RigReport;
   readonly #broadcast: Broadcast;
   readonly #bench: Bench;
   readonly #upkeep: Upkeep;
@@ -218,12 +217,26 @@ export class Rig {
     this.#bench = bench;
     this.#scheduler = scheduler;
     this.#intake = new Intake({ config, trims, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
+    const report = new RigReport({
+      ...options,
+      mode: this.#mode,
+      maintenance: bench.maintenance,
+      trust,
+      journal,
+      rack,
+      keeper,
+      outgoing,
+      intake: this.#intake,
+      health: () => this.#broadcast.health(),
+      link: () => this.#link,
+    });
+    this.#report = report;
     this.#broadcast = new Broadcast({
       rig,
       log,
       journal,
       signer,
-      state: () => this.#state(),
+      state: () => report.state(),
       health: () =>
         healthOf({
           clock,
@@ -278,8 +291,8 @@ export class Rig {
         gear: this.#bench.gear,
         archive: this.#bench.archive,
         calibration: () => this.#bench.inForce.version,
-        status: () => this.#status(),
-        audio: (probe) => this.#interface(probe),
+        status: () => this.#report.status(),
+        audio: (probe) => this.#report.audio(probe),
       });
       calibrationLiveRoutes(app, this.#bench.runs);
     });
@@ -425,70 +438,5 @@ export class Rig {
     this.#link = report;
     this.#outgoing.courierBegan();
     this.#broadcast.changed();
-  }
-
-  #state(): StatePayload['state'] {
-    const { config, version } = this.#o;
-    const { lastFault } = this.#mode;
-    const { session } = this.#bench.maintenance;
-    const bundle = this.#trust.inForce;
-    return {
-      mode: this.#mode.mode,
-      since: this.#mode.since,
-      ...(lastFault ? { lastFault: { at: lastFault.at, problem: lastFault.error.toJSON() } } : {}),
-      ...(session ? { maintenance: session } : {}),
-      epoch: Number(this.#journal.meta('epoch') ?? 1),
-      version,
-      virtual: config.interface.driver === 'virtual',
-      audit: this.#journal.audit.head(),
-      trust: bundle ? { version: bundle.payload.version, exp: bundle.payload.exp } : null,
-      jobs: this.#journal.jobs.countsByState(),
-      processors: this.#rack.units.map((unit) => {
-        const insert = config.processors[unit.name]?.insert;
-        return {
-          name: unit.name,
-          profile: unit.profile.id,
-          ...(insert ? { insert } : {}),
-          state: isWell(unit.state) ? 'ready' : unit.state,
-        };
-      }),
-      inserts: Object.entries(config.inserts).map(([name, insert]) => ({ name, channels: insert.sends.length })),
-      rates: config.interface.rates,
-    };
-  }
-
-  async #interface(probe: boolean): Promise<InterfaceAnswer> {
-    const { config, device } = this.#o;
-    const proof = await this.#keeper.proof(probe);
-    return {
-      rig: config.rig,
-      driver: config.interface.driver,
-      device,
-      mode: this.#mode.mode,
-      problem: this.#keeper.trouble?.toJSON() ?? null,
-      proof,
-      checks: this.#keeper.checks().filter(({ name }) => !name.startsWith('claim')),
-    };
-  }
-
-  async #status(): Promise<StatusAnswer> {
-    const { config } = this.#o;
-    const health = await this.#broadcast.health();
-    return {
-      rig: config.rig,
-      state: this.#state(),
-      health,
-      link: this.#link,
-      jobs: this.#journal.jobs.recent(50).map((job) => ({
-        job: job.jti,
-        dispatcher: job.dispatcher,
-        state: job.state,
-        attempt: job.attempt,
-        progress: this.#outgoing.progressOf(job.id),
-        updatedAt: job.updatedAt,
-        problem: job.problem ? JSON.parse(job.problem) : null,
-      })),
-      counters: this.#intake.counters,
-    };
   }
 }
