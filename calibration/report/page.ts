@@ -155,7 +155,8 @@ function limitTable({ limits, baselines }: InsertHistoryAnswer): Html {
       rule,
       measurement,
       change,
-    }) => html`<tr><td><code>${rule}</code></td><td>${nameOf(measurement)} <code class="quiet">${measurement}</code></td><td></td><td>moves by ≤ ${change} ${unitOf({ measurement })}, or 3 σ once it is known</td></tr>
+      when,
+    }) => html`<tr><td><code>${rule}</code></td><td>${nameOf(measurement)} <code class="quiet">${measurement}</code></td><td>${ranges(when)}</td><td>moves by ≤ ${change} ${unitOf({ measurement })}, or 3 σ once it is known</td></tr>
 `,
   )}</tbody></table></div>
 ${

@@ -29,7 +29,7 @@ export function trends(history: History): Html[] {
 }
 
 function isWatched(series: Series, { limits, drift }: EffectiveLimits): boolean {
-  return limits.some((rule) => isAbout(rule, series)) || drift.some(({ measurement }) => measurement === series.name);
+  return limits.some((rule) => isAbout(rule, series)) || drift.some((rule) => isAbout(rule, series));
 }
 
 function trend(group: readonly Series[], { limits, baselines }: History): Html {

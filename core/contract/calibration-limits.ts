@@ -8,11 +8,13 @@ const MeasurementName = z.string().regex(/^[a-z][a-z0-9_]{1,63}$/);
 /** A value, or a range of numbers with both edges included. */
 const Condition = z.union([z.number(), z.string(), z.boolean(), z.tuple([z.number(), z.number()])]);
 
+const Conditions = z.record(z.string(), Condition).optional().meta({
+  description: 'conditions that the measurement must have been made under, such as hz: [900, 1100]',
+});
+
 const bounds = {
   measurement: MeasurementName,
-  when: z.record(z.string(), Condition).optional().meta({
-    description: 'conditions that the measurement must have been made under, such as hz: [900, 1100]',
-  }),
+  when: Conditions,
   unit: z.literal('dBu').optional().meta({
     description: 'for a measurement in dBFS: judged in dBu, by the full scale of its return',
   }),
@@ -30,6 +32,7 @@ const Rule = z.strictObject(bounds).refine(hasBound, bounded).refine(inOrder, or
 
 const DriftRule = z.strictObject({
   measurement: MeasurementName,
+  when: Conditions,
   change: z.number().positive().meta({ description: 'more than this against the baseline is an alarm' }),
   resolution: z.number().positive().meta({
     description: 'less than this is never an alarm, however steady the readings were',

@@ -118,11 +118,11 @@ The file is read for every run: the rig need not be restarted. Give it a new ver
             limitOf(rule, unitOf(rule)),
             when(rule.when),
           ]),
-          ...limits.drift.map(({ rule, measurement, change }) => [
-            `  ${rule}`,
-            measurement,
-            `moves by ≤ ${change}`,
-            '',
+          ...limits.drift.map((rule) => [
+            `  ${rule.rule}`,
+            rule.measurement,
+            `moves by ≤ ${rule.change} ${unitOf(rule)}`,
+            when(rule.when),
           ]),
         ]);
       }

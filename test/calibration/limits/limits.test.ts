@@ -13,6 +13,7 @@ import {
   outcome,
   unmeasured,
 } from '../../../calibration/limits/index.js';
+import { DEFINITIONS } from '../../../calibration/measures/definitions.js';
 import { CalibrationRun, LimitsFile } from '../../../core/contract/index.js';
 import { calibrationRun, runId, unlimited } from '../../peers/calibration-runs.js';
 
@@ -196,6 +197,27 @@ test('half a decibel of level and three of noise against the baseline are alarms
   history.close();
 });
 
+test('the drift of harmonics is watched where they stand out of the noise', () => {
+  const history = new History(':memory:');
+  history.open();
+  const limits = effectiveLimits(LINE, null);
+  const at = (n: number, levelDbfs: number, worseDb: number) => {
+    const run = calibrationRun({ n, kind: 'thd', worseDb });
+    run.measurements = run.measurements
+      .filter(({ name }) => name === 'thd_f_db')
+      .map((m) => ({ ...m, conditions: { ...m.conditions, level_dbfs: levelDbfs } }));
+    return assess(run, limits, history);
+  };
+  for (const [n, level] of [-1, -20].entries()) history.add(at(n + 1, level, 0), 'a.b.c');
+  // The first run of a kind alone is its baseline: the other level's is another one's.
+  history.setBaseline(runId(2), 'technician.kim', 'both');
+  assert.deepEqual(
+    [at(3, -1, 5), at(4, -20, 5)].map(({ drifts }) => drifts.map(({ alarm }) => alarm)),
+    [[true, true], []],
+  );
+  history.close();
+});
+
 test('once the scatter is known, three sigmas are an alarm, but never less than can be read', () => {
   const history = new History(':memory:');
   history.open();
@@ -228,6 +250,12 @@ test('a slow drift does not widen the spread', () => {
 test('readings after the time of the baseline do not widen what is allowed', () => {
   const steady = Array.from({ length: 20 }, (_, n) => n % 2);
   assert.equal(spread([...steady, 100, -100, 100]), spread(steady));
+});
+
+test('the built-in rules speak of measurements that there are', () => {
+  for (const { limits, drift } of Object.values(DEFAULT_CLASSES))
+    for (const rule of [...Object.values(limits), ...Object.values(drift)])
+      assert.ok(rule !== 'off' && Object.hasOwn(DEFINITIONS, rule.measurement), JSON.stringify(rule));
 });
 
 test('every built-in class has limits and watches the drift of gain and noise', () => {
