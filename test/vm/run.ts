@@ -21,7 +21,7 @@ const EXPECTED_BOOT_SECONDS = 45;
 /** From power on to the first word of the guest. */
 const BOOT_LIMIT_MS = 5 * 60_000;
 /** From power on to power off. */
-const RUN_LIMIT_MS = 30 * 60_000;
+const RUN_LIMIT_MS = 40 * 60_000;
 
 class Run {
   readonly #progress: Progress;
