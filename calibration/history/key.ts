@@ -9,15 +9,16 @@ export function digestOf(bytes: Uint8Array): string {
 
 /** Digits that a setting has; what a level was computed to beyond them is dust of the arithmetic. */
 const DIGITS = 6;
+/** That no end was found up to the ceiling: a unit that ages finds one, and is compared with what it was. */
+const FOUND = 'limited';
 
 /** The conditions of a measurement are what was set, so that they are the same in every run. */
 export function seriesKey(m: Measurement): string {
   const { name, channel, unit, definition, band, detector, reference } = m;
   const conditions = Object.fromEntries(
-    Object.entries(m.conditions).map(([key, value]) => [
-      key,
-      typeof value === 'number' ? Number(value.toPrecision(DIGITS)) : value,
-    ]),
+    Object.entries(m.conditions)
+      .filter(([key]) => key !== FOUND)
+      .map(([key, value]) => [key, typeof value === 'number' ? Number(value.toPrecision(DIGITS)) : value]),
   );
   return new TextDecoder().decode(
     canonicalBytes({ name, channel: channel ?? null, unit, definition, band, detector, reference, conditions }),

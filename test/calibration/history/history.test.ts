@@ -99,6 +99,22 @@ test('readings of one measurement follow each other over the runs; other conditi
   assert.deepEqual(history.series({ insert: 'a', names: ['loop_gain_db'], since: EPOCH + 9 * 86_400 }), []);
 });
 
+test('settings that differ by the dust of arithmetic are one series, and so is a maximum level that was found or not', (t) => {
+  const history = opened(t);
+  for (const [n, limited, dust] of [
+    [1, true, 0],
+    [2, false, 1e-12],
+  ] as const) {
+    const run = unlimited(calibrationRun({ n, kind: 'headroom' }));
+    run.measurements = run.measurements.map((m) => ({ ...m, conditions: { level_dbfs: -18 + dust, limited } }));
+    history.add(run, 'a.b.c');
+  }
+  assert.deepEqual(
+    history.series({ insert: 'a', names: ['max_level_dbfs'] }).map(({ points }) => points.length),
+    [2, 2],
+  );
+});
+
 test('the first run that did not fail is the baseline of its setup; a technician chooses another', (t) => {
   const history = opened(t);
   const bad = { ...unlimited(calibrationRun({ n: 1 })), passed: false };
