@@ -63,6 +63,8 @@ export interface ToneOptions {
 const LEAST_PERIODS = 20;
 const LEAST_SAMPLES = 128;
 const FIT_SAMPLES = 2 ** 15;
+const FIT_PERIODS = 100;
+const CLEAN = 0.01;
 /** A tone's lobe over the noise under it, as powers. What is noise alone stays under 3. */
 const LEAST_PROMINENCE = 5;
 /** Below this the tone is there, but what is said of it is a guess. */
@@ -73,6 +75,8 @@ const SILENT_RUN = 32;
 const OTHER_TONE = 0.02;
 /** A stream that plays and records from one clock has the frequency to much less than this. */
 const LOCKED = 20e-6;
+/** And nobody can say so of less than this part of a bin. */
+const LOCKED_BINS = 0.02;
 
 /**
  * @param rate Hz
@@ -108,18 +112,26 @@ function findTone(samples: Float64Array, spectrum: PowerSpectrum, o: ToneOptions
   if (!(power[Math.round(guess / spectrum.binHz)]! > 0) || prominence < LEAST_PROMINENCE)
     return { reason: 'no-tone', message: 'nothing stands out of the spectrum' };
   const periods = (guess * spectrum.window.samples.length) / rate;
-  if (periods < LEAST_PERIODS)
+  // Noise moves the guess a little.
+  if (periods < LEAST_PERIODS - 0.5)
     return { reason: 'too-short', message: `${periods.toFixed(1)} periods; ${LEAST_PERIODS} are needed` };
-  const { hz } = fitSine(samples.subarray(0, Math.min(samples.length, FIT_SAMPLES)), rate, guess);
+  const hz = frequencyOf(samples, rate, guess);
   if (o.expectHz !== undefined) {
     const off = hz / o.expectHz - 1;
     if (Math.abs(off) > OTHER_TONE)
       return { reason: 'no-tone', message: `the loudest tone is at ${hz.toFixed(1)} Hz, not at ${o.expectHz}` };
-    if (Math.abs(off) > LOCKED)
+    if (Math.abs(off) > LOCKED && Math.abs(off) * periods > LOCKED_BINS)
       return { reason: 'unlocked', message: `the tone is ${(off * 1e6).toFixed(0)} ppm off: the clocks are two` };
   }
   const jump = jumpAt(samples, rate, hz);
   return jump === null ? { hz } : { reason: 'gap', message: `the wave jumps at sample ${jump}` };
+}
+
+/** The fit knows better than the spectrum, but where much of the record is not the tone, its harmonics pull it. */
+function frequencyOf(samples: Float64Array, rate: number, guess: number): number {
+  const length = Math.min(samples.length, Math.max(FIT_SAMPLES, Math.ceil((FIT_PERIODS * rate) / guess)));
+  const fit = fitSine(samples.subarray(0, length), rate, guess);
+  return fit.residualRms < CLEAN * fit.amplitudes[0]! ? fit.hz : guess;
 }
 
 function describe(samples: Float64Array, spectrum: PowerSpectrum, hz: number, o: ToneOptions): ToneAnalysis | Refusal {
