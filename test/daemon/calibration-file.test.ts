@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type CalibrationFile, RigConfig } from '../../core/contract/config.js';
+import type { CalibrationFile } from '../../core/contract/config.js';
 import { OutboardError } from '../../core/errors.js';
 import { loadCalibration, trimsOf } from '../../daemon/calibration-file.js';
+import { plainRigConfig } from '../peers/plain-rig-config.js';
 import { scratch } from '../peers/scratch.js';
 
 const GOOD = `version: 2026-03-01.1
@@ -16,20 +17,12 @@ inserts:
     returnTrimDb: [-1.5]
 `;
 
-const CONFIG = RigConfig.parse({
-  rig: 'rig-01',
-  stateDir: 'state',
-  sockets: { courier: 'c', control: 'd' },
-  keys: { signing: 's', wrapping: 'w' },
-  trust: { roots: { threshold: 1, keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'A'.repeat(43) }] } },
-  clock: { sync: 'unchecked' },
-  interface: { driver: 'virtual', clock: 'fast', rates: [48_000], in: 5, out: 5 },
+const CONFIG = plainRigConfig({
   inserts: {
     a: { sends: [1, 2], returns: [1, 2], latencyFrames: 0 },
     b: { sends: [3, 4], returns: [3, 4], latencyFrames: 0 },
     m: { sends: [5], returns: [5], latencyFrames: 0 },
   },
-  processors: {},
   calibration: 'calibration.yaml',
 });
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { RigConfig } from '../../core/contract/config.js';
 import { OutboardError } from '../../core/errors.js';
 import { loadMeasurementLimits } from '../../daemon/measurement-limits-file.js';
 import { loadProfiles } from '../../drivers/processors/profile.js';
+import { plainRigConfig } from '../peers/plain-rig-config.js';
 import { scratch } from '../peers/scratch.js';
 
 const GOOD = `version: 2026-03
@@ -18,14 +18,7 @@ inserts:
   b: {class: line, limits: {noise: off}}
 `;
 
-const CONFIG = RigConfig.parse({
-  rig: 'rig-01',
-  stateDir: 'state',
-  sockets: { courier: 'c', control: 'd' },
-  keys: { signing: 's', wrapping: 'w' },
-  trust: { roots: { threshold: 1, keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'A'.repeat(43) }] } },
-  clock: { sync: 'unchecked' },
-  interface: { driver: 'virtual', clock: 'fast', rates: [48_000], in: 6, out: 6 },
+const CONFIG = plainRigConfig({
   inserts: {
     a: { sends: [1, 2], returns: [1, 2], latencyFrames: 0 },
     b: { sends: [3, 4], returns: [3, 4], latencyFrames: 0 },
