@@ -16,6 +16,8 @@ type Row = Record<string, string>;
 
 const COLUMNS = ['manufacturer', 'device', 'parameter_name', 'cc_msb', 'nrpn_msb'];
 const LOUD = /gain|drive|level|vol|output|fuzz|dist|boost|fader|amp/i;
+/** What writes into the unit's memory, or resets it: a controller that no recall may touch. */
+const DESTRUCTIVE = /reset|\bsave\b|\bstore\b|factory|preset|program|erase|\binit/i;
 /** Of a control that can be loud by its name and whose law nobody published. */
 const GUESSED_GAIN_DB = 60;
 
@@ -34,6 +36,12 @@ export function importOpenMidi(text: string, source: string): Imported {
     const wire = wireOf(row);
     if (typeof wire === 'string') {
       skipped.push(`${label}: ${wire}`);
+      continue;
+    }
+    if (DESTRUCTIVE.test(label)) {
+      skipped.push(
+        `${label}: by its name it writes to the unit's memory or resets it; write a profile by hand if it does not`,
+      );
       continue;
     }
     const clash = wire.claims.map((claim) => taken.get(claim)).find((other) => other !== undefined);

@@ -190,7 +190,9 @@ try {
   const [at9600, at38400] = [await againstTheWire(programs, 9600), await againstTheWire(programs, 38_400)];
   const sixteen = await allAtOnce(programs);
   console.log(JSON.stringify({ goal: GOAL, at9600, at38400, sixteen }));
-  if (at9600.recall > GOAL || at38400.recall > GOAL) process.exitCode = 1;
+  // No longer than the slowest of them, but for what a host's clock is unsure of.
+  const together = sixteen.ratio <= 1.02;
+  if (at9600.recall > GOAL || at38400.recall > GOAL || !together) process.exitCode = 1;
 } finally {
   await Promise.all(units.map((unit) => unit.stop()));
   for (const farEnd of farEnds) farEnd.end();
