@@ -8,6 +8,8 @@ import { analyzeResponse, type ResponseOptions } from './response.js';
 import { analyzeTone, type ToneOptions } from './tone.js';
 
 const NAMES = ['inter_channel_level_db', 'inter_channel_phase_deg'] as const;
+/** The stimulus carries nothing there, or what came back has little to do with it. */
+const UNLIKE = { reason: 'too-noisy', message: 'what came back is not the stimulus at this frequency' } as const;
 /** Hz: where a response is compared when nothing else is asked for. */
 const COMPARED_HZ = [100, 1000, 10_000];
 
@@ -70,7 +72,7 @@ export function interChannelResponseMeasurements(
   if (isRefusal(b)) return refused(NAMES, b, basis);
   return (o.at ?? COMPARED_HZ).flatMap((hz) => {
     const [p, q] = [a.at(hz), b.at(hz)];
-    if (!p || !q) return [];
+    if (!p || !q) return refused(NAMES, UNLIKE, { ...basis, conditions: { ...o.conditions, hz } });
     const turns = (q.phaseDeg - p.phaseDeg) / 360 - ((b.latencySamples - a.latencySamples) * hz) / rate;
     return measured(
       { inter_channel_level_db: q.gainDb - p.gainDb, inter_channel_phase_deg: 360 * (turns - Math.round(turns)) },

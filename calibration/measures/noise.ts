@@ -45,6 +45,8 @@ export interface NoiseAnalysis {
 export interface NoiseOptions {
   /** Digital silence is a result: what is digital may be idle without any noise. Otherwise it says that nothing was captured. */
   silenceIsFine?: boolean;
+  /** Nothing was played: a tone in it is hum, or a unit that oscillates, and belongs to the noise (AES17-2015 6.4.2). */
+  keepTone?: boolean;
 }
 
 const LEAST_SAMPLES = 1024;
@@ -121,8 +123,8 @@ export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOption
     peak = Math.max(peak, Math.abs(samples[n]!));
   }
   if (peak === 0 && !o.silenceIsFine) return { reason: 'silent', message: 'every sample is 0' };
-  const tone = analyzeTone(samples, rate);
-  const found = !isRefusal(tone) && tone.power > TONE_SHARE * tone.total ? tone : null;
+  const tone = o.keepTone ? null : analyzeTone(samples, rate);
+  const found = tone !== null && !isRefusal(tone) && tone.power > TONE_SHARE * tone.total ? tone : null;
   const window = windowFor(samples.length);
   const spectrum = new SpectrumAnalyzer(window, rate).analyze(samples);
   const { power, binHz } = spectrum;

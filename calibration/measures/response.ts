@@ -39,6 +39,15 @@ const NAMES = [
   'fr_deviation_db',
 ] as const satisfies readonly MeasurementName[];
 
+const RANGE_NAMES = [
+  'loop_gain_db',
+  'fr_min_db',
+  'fr_max_db',
+  'fr_deviation_db',
+] as const satisfies readonly MeasurementName[];
+/** Every deviation is told from there. */
+const NO_REFERENCE = { reason: 'too-noisy', message: 'what came back is not the stimulus at 1 kHz' } as const;
+
 /** Hz: thirds of an octave (IEC 61260-1, exact ones) over the audio band. */
 export const THIRD_OCTAVES: readonly number[] = Array.from({ length: 31 }, (_, i) => 10 ** ((i + 13) / 10));
 
@@ -65,7 +74,7 @@ export function responseMeasurements(
         fr_max_db: Math.max(...thirds),
         fr_deviation_db: Math.max(...thirds.map(Math.abs)),
       }
-    : {};
+    : null;
   return [
     ...measured(
       {
@@ -76,6 +85,7 @@ export function responseMeasurements(
       },
       basis,
     ),
+    ...(range === null ? refused(RANGE_NAMES, NO_REFERENCE, basis) : []),
     ...(o.at ?? THIRD_OCTAVES).flatMap((hz) => {
       const point = found.at(hz);
       return point === null

@@ -115,6 +115,9 @@ export function maximumLevelMeasurements(
   // Compression grows with a power of the level: its logarithm is a straight line.
   const compression = (step: StepAnalysis) => Math.log(Math.max(1e-9, lowest.meterGainDb - step.meterGainDb));
   const compressed = crossing(good, compression, Math.log(COMPRESSION_DB));
+  // Nothing that was played is clean: the level at which it stops being so lies lower.
+  if (!distorted && good.every(({ thdnDb }) => thdnDb >= MOST_THDN_DB))
+    return refused(HEADROOM_NAMES, NEVER_CLEAN, basis);
   const ends = [distorted, compressed].filter((end) => end !== null).sort((a, b) => a.levelDbfs - b.levelDbfs);
   const end = ends[0] ?? highest;
   const full = o.fullScaleDbu ?? null;
@@ -137,6 +140,7 @@ export function maximumLevelMeasurements(
   ];
 }
 
+const NEVER_CLEAN: Refusal = { reason: 'too-noisy', message: 'THD+N is above -40 dB at every level that was played' };
 const NO_STEPS: Refusal = { reason: 'no-tone', message: 'no step has a tone' };
 
 function byLevel(all: (StepAnalysis | Refusal)[]): { good: StepAnalysis[]; refusal: Refusal | undefined } {

@@ -70,12 +70,9 @@ export const ANALYSES: { [K in AnalysisKind]: (input: AnalysisInputs[K]) => Find
   }),
 
   noise: ({ samples, rate, ...o }) => {
-    const noise = analyzeNoise(samples, rate, { silenceIsFine: true });
+    const noise = analyzeNoise(samples, rate, IDLE);
     return {
-      measurements: [
-        ...noiseMeasurements(samples, rate, { ...o, silenceIsFine: true }),
-        ...mainsMeasurements(samples, rate, o),
-      ],
+      measurements: [...noiseMeasurements(samples, rate, { ...o, ...IDLE }), ...mainsMeasurements(samples, rate, o)],
       traces: isRefusal(noise) ? [] : [noiseTrace(noise.spectrum, { channel: o.channel, conditions: {} })],
     };
   },
@@ -85,11 +82,13 @@ export const ANALYSES: { [K in AnalysisKind]: (input: AnalysisInputs[K]) => Find
     const tone = toneMeasurements(loud.samples, rate, { ...o, expectHz: loud.hz, conditions: at(loud) });
     const output = tone.find(({ name }) => name === 'level_dbfs')!;
     const range = { ...o, expectHz: quiet.hz, conditions: at(quiet) };
+    const ranges = dynamicRangeMeasurements(quiet.samples, rate, { ...range, maxOutputDbfs: output.value ?? 0 });
     return only([
       ...tone.filter(({ name }) => name.startsWith('snr_')),
-      ...(output.value === null
-        ? []
-        : dynamicRangeMeasurements(quiet.samples, rate, { ...range, maxOutputDbfs: output.value })),
+      // Without the level that it refers to there is no range.
+      ...(output.refusal
+        ? ranges.map((one) => ({ ...one, value: null, valid: false, refusal: output.refusal! }))
+        : ranges),
     ]);
   },
 
@@ -145,6 +144,8 @@ export const ANALYSES: { [K in AnalysisKind]: (input: AnalysisInputs[K]) => Find
   }),
 };
 
+/** The rig played silence: whatever is heard is noise. */
+const IDLE = { silenceIsFine: true, keepTone: true } as const;
 /** Where the response is told as numbers; the curve has more. */
 const TOLD_HZ = [20, 40, 80, 100, 160, 315, 630, 1000, 2500, 5000, 10_000, 16_000, 20_000];
 const CURVE_POINTS = 200;

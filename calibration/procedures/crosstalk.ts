@@ -3,10 +3,10 @@
  * pair of the insert's channels. What other inserts hear is measured at 1 kHz: the rig keeps strangers' takes apart by it.
  */
 import { sine } from '../signals/signals.js';
+import type { AnalysisInputs } from './analyses.js';
 import { highDbfs } from './distortion.js';
 import { spread } from './findings.js';
 import type { LocatedProcedure } from './located.js';
-import type { Findings } from './procedure.js';
 import { everyChannel, playSections, sectionFrames } from './sections.js';
 
 const BELOW_HIGH_DB = -20;
@@ -18,7 +18,8 @@ export const measureCrosstalk: LocatedProcedure = async (context, delay) => {
   const { loop, analyst } = context;
   const { rate, insert } = loop;
   const levelDbfs = highDbfs(context) + BELOW_HIGH_DB;
-  const findings: Promise<Findings>[] = [];
+  // Analyzed when all was played: who breaks off in between leaves nothing behind that nobody waits for.
+  const pairs: AnalysisInputs['crosstalk'][] = [];
   for (let driven = 0; driven < insert.channels; driven++) {
     const at = (driven + 0.1) / insert.channels;
     const captured = await playSections(
@@ -38,9 +39,7 @@ export const measureCrosstalk: LocatedProcedure = async (context, delay) => {
         driven: captured[n]![driven]!,
         undriven: captured[n]![undriven]!,
       }));
-      findings.push(
-        analyst.analyze('crosstalk', { steps, rate, levelDbfs, driven: driven + 1, undriven: undriven + 1 }),
-      );
+      pairs.push({ steps, rate, levelDbfs, driven: driven + 1, undriven: undriven + 1 });
     }
   }
   const neighbours = loop.others.flatMap(({ name, channels }) =>
@@ -57,8 +56,8 @@ export const measureCrosstalk: LocatedProcedure = async (context, delay) => {
     const [captured] = await playSections(context, [section], delay, told);
     neighbours.forEach((undriven, i) => {
       const steps = [{ hz, driven: captured![0]!, undriven: captured![insert.channels + i]! }];
-      findings.push(analyst.analyze('crosstalk', { steps, rate, levelDbfs, driven: insert.name, undriven }));
+      pairs.push({ steps, rate, levelDbfs, driven: insert.name, undriven });
     });
   }
-  return spread(await Promise.all(findings));
+  return spread(await Promise.all(pairs.map((pair) => analyst.analyze('crosstalk', pair))));
 };

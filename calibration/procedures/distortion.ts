@@ -59,7 +59,8 @@ export const measureDistortion: LocatedProcedure = async (context, delay) => {
 /** The level of +4 dBu at the first send that was calibrated, or -20 dBFS; never above the insert's ceiling. */
 export function nominalDbfs({ loop, fullScaleDbu }: ProcedureContext): number {
   const fullScale = fullScaleDbu.send.find((value) => value !== null);
-  return Math.min(loop.ceilingDbfs, fullScale == null ? NOMINAL_DBFS : NOMINAL_DBU - fullScale);
+  // To a tenth: the next reading of the voltmeter must not begin a history of its own.
+  return Math.min(loop.ceilingDbfs, fullScale == null ? NOMINAL_DBFS : Math.round(10 * (NOMINAL_DBU - fullScale)) / 10);
 }
 
 export function highDbfs({ loop }: ProcedureContext): number {

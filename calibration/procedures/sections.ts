@@ -36,12 +36,14 @@ export async function playSections(
   step(o.label, o.at);
   const settle = Math.round(SETTLE_SECONDS * loop.rate);
   const fadeFrames = Math.round(FADE_SECONDS * loop.rate);
-  const total = sections.reduce((sum, { frames }) => sum + settle + frames + fadeFrames, 0);
+  const late = Math.round(delayFrames);
+  const total = sections.reduce((sum, { frames }) => sum + settle + frames + late + fadeFrames, 0);
   const sends = Array.from({ length: loop.insert.channels }, () => new Float64Array(total));
   const starts: number[] = [];
   let at = 0;
   for (const section of sections) {
-    const length = settle + section.frames + fadeFrames;
+    // As long as the insert is late besides: what leaks past it is heard at once, and must still be there.
+    const length = settle + section.frames + late + fadeFrames;
     const stimulus = fade(section.signal(length), fadeFrames);
     sends.forEach((send, channel) => {
       if (section.drives(channel)) send.set(stimulus, at);
@@ -49,7 +51,6 @@ export async function playSections(
     starts.push(at + settle);
     at += length;
   }
-  const late = Math.round(delayFrames);
   const listen = (o.listen ?? []).map(({ name }) => name);
   const heard = await loop.play(sends, { tailFrames: late + SPARE_FRAMES, listen, signal });
   const returns = [...heard.returns, ...listen.flatMap((name) => heard.others.get(name)!)];

@@ -40,5 +40,7 @@ export const selfTest: Procedure = async (context) => {
       }),
     ),
   );
-  return spread(delay === null ? findings : [found, ...findings]);
+  // Where nothing comes back, that it was not found is told; polarity and the like are nobody's business then.
+  const told = found.measurements.filter(({ name, valid }) => valid || name === 'latency_samples');
+  return spread([{ ...found, measurements: told }, ...findings]);
 };

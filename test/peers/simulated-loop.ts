@@ -13,6 +13,10 @@ export interface SimulatedPath {
   inverted?: boolean;
   /** Sample values beyond are cut, as a converter or an amplifier does. */
   clip?: number;
+  /** At the returns, whatever is played. */
+  hum?: { hz: number; dbfs: number };
+  /** From every send to the other returns, past the insert and its delay. */
+  earlyLeakDb?: number;
   /** A mono insert `b` that hears the first channel so much. */
   neighbourDb?: number;
   /** Channels (from 0) whose cable is out. */
@@ -78,6 +82,10 @@ export function simulatedLoop(
         Float64Array.from(own, (x, n) => {
           let y = x;
           if (leak > 0) for (let j = 0; j < clean.length; j++) if (j !== i) y += leak * clean[j]![n]!;
+          if (path.hum) y += 10 ** (path.hum.dbfs / 20) * Math.sin((2 * Math.PI * path.hum.hz * n) / rate);
+          if (path.earlyLeakDb !== undefined)
+            for (let j = 0; j < sends.length; j++)
+              if (j !== i) y += 10 ** (path.earlyLeakDb / 20) * (sends[j]?.[n] ?? 0);
           return sigma > 0 ? y + sigma * gaussian() : y;
         }),
       );

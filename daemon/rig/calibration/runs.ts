@@ -129,7 +129,8 @@ export class CalibrationRuns {
       await archive.limitsOf(insert);
       const { measured, set } = this.#derived(await run.measure());
       const document = await archive.add(measured);
-      if (set) inForce.keep(set);
+      // What fails its limits was measured over something that is no cable: no take is to be trimmed by it.
+      if (set && document.passed !== false) inForce.keep(set);
       run.feed.tell({ news: 'over', document });
       return document;
     } catch (cause) {

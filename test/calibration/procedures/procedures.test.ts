@@ -9,7 +9,7 @@ import { type SimulatedLoop, type SimulatedPath, simulatedLoop } from '../../pee
 
 const UNKNOWN = { send: [null, null], return: [null, null] };
 
-function context(loop: SimulatedLoop, o: Partial<ProcedureContext> = {}): ProcedureContext {
+function contextOf(loop: SimulatedLoop, o: Partial<ProcedureContext> = {}): ProcedureContext {
   return {
     loop,
     analyst: inThisThread,
@@ -23,7 +23,7 @@ function context(loop: SimulatedLoop, o: Partial<ProcedureContext> = {}): Proced
 
 async function run(kind: CalibrationKind, path: SimulatedPath, o: Partial<ProcedureContext> = {}) {
   const loop = simulatedLoop(path, { ceilingDbfs: -1 });
-  const findings = await PROCEDURES[kind](context(loop, o));
+  const findings = await PROCEDURES[kind](contextOf(loop, o));
   return { loop, ...findings };
 }
 
@@ -77,7 +77,7 @@ const PATH = {
 describe('the suite on a path that is known', async () => {
   const loop = simulatedLoop(PATH, { ceilingDbfs: -1 });
   const steps: number[] = [];
-  const found = await PROCEDURES.suite(context(loop, { step: (_, fraction) => void steps.push(fraction) }));
+  const found = await PROCEDURES.suite(contextOf(loop, { step: (_, fraction) => void steps.push(fraction) }));
   const HIGH = 10 ** (-1 / 20);
   const [g2, g3] = PATH.poly as [number, number];
 
@@ -271,7 +271,8 @@ for (const kind of [
 test('a self-test of a muted insert listens only', async () => {
   const { loop, measurements } = await run('self-test', { gainDb: -200, noiseDbfs: -100 });
   near(one({ measurements, traces: [] }, 'noise_20_20k_dbfs', 1), -100.8, 0.3);
-  assert.ok(!measurements.some(({ name }) => name === 'latency_samples' || name === 'level_dbfs'));
+  assert.equal(one({ measurements, traces: [] }, 'latency_samples').refusal?.reason, 'no-tone');
+  assert.ok(!measurements.some(({ name }) => name === 'polarity_inverted' || name === 'level_dbfs'));
   assert.ok(loop.plays.reduce((sum, { seconds }) => sum + seconds, 0) < 2);
 });
 
@@ -288,4 +289,37 @@ test('an abort is heard at the next play', async () => {
 
 test('an inverted insert is found, and told as inverted', async () => {
   near(one(await run('latency', { inverted: true, delayFrames: 7 }), 'polarity_inverted'), 1, 0);
+});
+
+test('hum is noise where silence was played', async () => {
+  const found = await run('noise', { noiseDbfs: -95, hum: { hz: 50, dbfs: -60 } });
+  near(one(found, 'noise_20_20k_dbfs'), -60, 0.02);
+  near(one(found, 'hum_dbfs', 1, { hz: 50 }), -60, 0.02);
+});
+
+test('an insert that is never clean has no maximum level', async () => {
+  const found = await run('headroom', { noiseDbfs: -25 });
+  assert.equal(one(found, 'max_level_dbfs').refusal?.reason, 'too-noisy');
+});
+
+test('crosstalk that comes before the late insert itself is heard whole', async () => {
+  const found = await run('crosstalk', { delayFrames: 12_000, earlyLeakDb: -60 });
+  for (const hz of [40, 1000, 20_000])
+    near(one(found, 'crosstalk_selective_db', null, { driven: 1, undriven: 2, hz }), -60, 0.05);
+});
+
+test('who breaks off while channels are driven leaves no analysis behind', async () => {
+  const abort = new AbortController();
+  const reason = new Error('Ctrl-C');
+  const never = { analyze: () => assert.fail('nothing is analyzed before all was played') };
+  const context = { signal: abort.signal, step: (label: string) => label.endsWith('channel 2') && abort.abort(reason) };
+  const measured = PROCEDURES.crosstalk;
+  const analyst = {
+    analyze: async (kind: 'latency', input: never) =>
+      kind === 'latency' ? await inThisThread.analyze(kind, input) : never.analyze(),
+  };
+  await assert.rejects(
+    measured({ ...contextOf(simulatedLoop({}, { ceilingDbfs: -1 })), ...context, analyst: analyst as never }),
+    reason,
+  );
 });
