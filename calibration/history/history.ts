@@ -25,6 +25,8 @@ export interface RunQuery {
   kind?: CalibrationKind | undefined;
   /** Seconds since the epoch: runs that began then or later. */
   since?: number | undefined;
+  /** Only runs that came to their end. */
+  whole?: boolean | undefined;
   /** The newest so many. */
   limit?: number | undefined;
 }
@@ -139,13 +141,15 @@ export class History {
   }
 
   /** Newest first. */
-  list({ insert, kind, since, limit }: RunQuery = {}): RunSummary[] {
+  list({ insert, kind, since, whole, limit }: RunQuery = {}): RunSummary[] {
     const asked = [
       ['insert_name = ?', insert],
       ['kind = ?', kind],
       ['started_at >= ?', since],
     ].filter(([, value]) => value !== undefined);
-    const where = asked.length > 0 ? `WHERE ${asked.map(([clause]) => clause).join(' AND ')}` : '';
+    const clauses = asked.map(([clause]) => clause);
+    if (whole) clauses.push("json_extract(summary, '$.problem') IS NULL");
+    const where = clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '';
     return this.#open
       .prepare<unknown[], RunRow>(
         `SELECT summary, ${IS_BASELINE} FROM run ${where} ORDER BY started_at DESC, id DESC LIMIT ?`,

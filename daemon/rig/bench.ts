@@ -10,6 +10,7 @@ import type {
   RigConfig,
   Severity,
 } from '../../core/contract/index.js';
+import { asOutboardError, type OutboardError } from '../../core/errors.js';
 import type { DevicePair } from '../audio-driver.js';
 import type { Logger } from '../log.js';
 import { processorsOn } from './calibration/conditions.js';
@@ -18,7 +19,7 @@ import { CalibrationInForce } from './calibration/in-force.js';
 import { CalibrationRuns } from './calibration/runs.js';
 import { SelfTests } from './calibration/self-tests.js';
 import { GearDesk } from './gear-desk.js';
-import type { InsertMemory } from './insert-memory.js';
+import { CALIBRATION_TENANT, type InsertMemory } from './insert-memory.js';
 import type { InterfaceKeeper } from './interface-keeper.js';
 import type { Journal } from './journal/journal.js';
 import { Maintenance } from './maintenance.js';
@@ -47,8 +48,8 @@ export interface BenchOptions {
   memory: InsertMemory;
   patching: Patching;
   log: Logger;
-  /** As `MaintenanceOptions.drain`. */
-  drain(signal: AbortSignal): Promise<void>;
+  /** Resolves when no take holds an insert. */
+  drained(signal: AbortSignal): Promise<void>;
   alert(severity: Severity, problem: Problem): void;
   /** Other trims are in force: what was planned with the old ones is planned anew. */
   onTrims(): void;
@@ -57,6 +58,7 @@ export interface BenchOptions {
 }
 
 export class Bench {
+  readonly #o: BenchOptions;
   readonly archive: HistoryArchive;
   readonly inForce: CalibrationInForce;
   readonly gear: GearDesk;
@@ -66,7 +68,8 @@ export class Bench {
   readonly sessions: SessionRequests;
 
   constructor(options: BenchOptions) {
-    const { config, journal, trust, mode, rack, keeper, log, alert } = options;
+    const { config, journal, trust, mode, rack, keeper, memory, log, alert } = options;
+    this.#o = options;
     this.archive = new HistoryArchive({
       ...options,
       file: join(options.stateDir, 'calibration.sqlite'),
@@ -98,9 +101,26 @@ export class Bench {
       journal,
       mode,
       log,
-      drain: async (signal) => {
+      drained: async (signal) => {
         await this.runs.abort('maintenance begins');
-        await options.drain(signal);
+        await options.drained(signal);
+      },
+      quieten: async (signal) => {
+        // Whoever puts his hands into the gear finds it safe, whatever the last take left.
+        const unsafe = await rack.safe();
+        signal.throwIfAborted();
+        const noisy = await this.#flush(memory.holdingOthers(null), signal);
+        const [failure] = [...unsafe.map(({ error }) => error), ...noisy];
+        if (failure) throw failure;
+      },
+      forgetClients: async (signal) => {
+        const [failure] = await this.#flush(memory.holdingOthers(CALIBRATION_TENANT), signal);
+        if (failure) throw failure;
+      },
+      ownInserts: () => {
+        const clients = memory.holdingOthers(CALIBRATION_TENANT);
+        for (const insert of Object.keys(config.inserts))
+          if (!clients.includes(insert)) memory.own(insert, CALIBRATION_TENANT);
       },
       endMeasuring: (why) => this.runs.abort(why),
       makeSafe: () => rack.safe(),
@@ -134,12 +154,30 @@ export class Bench {
 
   /** Ends what is measured, and leaves the session to the next start. */
   async stop(): Promise<void> {
-    this.maintenance.stop();
+    await this.maintenance.stop();
     await this.selfTests.stop();
     await this.runs.abort('the rig is stopping');
   }
 
   close(): void {
     this.archive.close();
+  }
+
+  /** Has inserts forget what they hold. @returns why some did not, each of which was told */
+  async #flush(inserts: readonly string[], signal: AbortSignal): Promise<OutboardError[]> {
+    const { keeper, config, memory, alert } = this.#o;
+    const failures: OutboardError[] = [];
+    for (const insert of inserts) {
+      try {
+        const engine = await keeper.engineAt(keeper.rate ?? config.interface.rates[0]!);
+        await memory.flush(insert, engine, signal);
+      } catch (cause) {
+        signal.throwIfAborted();
+        const error = asOutboardError(cause);
+        failures.push(error);
+        alert('warning', error.toJSON());
+      }
+    }
+    return failures;
   }
 }

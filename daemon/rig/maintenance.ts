@@ -2,6 +2,7 @@
  * Maintenance: no job runs while technicians work on the rig. It ends by itself. Queued jobs stay queued. In it the interface can be released
  * for outside tools, and is taken back when it ends or is entered again.
  */
+import type { Mode } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
@@ -12,11 +13,17 @@ export interface MaintenanceOptions {
   journal: Journal;
   mode: ModeKeeper;
   log: Logger;
+  /** Resolves when no take holds an insert and nothing is measured. */
+  drained(signal: AbortSignal): Promise<void>;
   /**
-   * Settles when no take holds an insert and every insert that remembers was flushed. It rejects with what was not in order; nothing plays
-   * then either, so that the technician comes in all the same.
+   * Then: recalls the safe states, and flushes every insert that remembers. It rejects with what was not in order; nothing plays then either,
+   * so that the technician comes in all the same.
    */
-  drain(signal: AbortSignal): Promise<void>;
+  quieten(signal: AbortSignal): Promise<void>;
+  /** Flushes every insert that may hold a client's sound. @throws OutboardError insert.noisy | processor.* | audio.* */
+  forgetClients(signal: AbortSignal): Promise<void>;
+  /** Inside a commit: who is at the interface now may leave sound in every insert, which the next client must not hear. */
+  ownInserts(): void;
   /** Ends what is being measured; resolves when nothing plays any more. */
   endMeasuring(why: string): Promise<void>;
   /** Recalls the safe state of every processor and verifies it; what failed stays owed and is returned. */
@@ -42,8 +49,14 @@ interface Session {
   reason: string;
   abort: AbortController;
   timer: NodeJS.Timeout;
+  /** The drain, from its beginning; it does not reject. */
+  draining: Promise<void>;
+  /** No take holds the gear any more: the session has it. */
+  hasGear: boolean;
   drained: boolean;
   released: boolean;
+  /** It is being released or ended: nothing new may begin. */
+  closing: boolean;
 }
 
 export class Maintenance {
@@ -63,18 +76,37 @@ export class Maintenance {
   /** The mode that a session asks for, whatever the interface does meanwhile; null when there is none. */
   get mode(): 'draining' | 'maintenance' | 'released' | null {
     if (!this.#session) return null;
-    if (this.#session.released) return 'released';
-    return this.#session.drained ? 'maintenance' : 'draining';
+    const { closing, released, drained } = this.#session;
+    if (closing) return 'draining';
+    return released ? 'released' : drained ? 'maintenance' : 'draining';
   }
 
   /** After a restart: a session whose time is not over goes on, because somebody may have his hands in the gear. */
   resume(): void {
-    const kept = this.#o.journal.meta('maintenance');
-    if (!kept) return;
-    const { until, reason, released } = JSON.parse(kept) as Kept;
-    const left = until - nowSeconds();
-    if (left > 0) this.#begin(left, reason, released);
+    const kept = this.#kept();
+    if (!kept || this.#session) return;
+    const left = kept.until - nowSeconds();
+    if (left > 0) this.#begin(left, kept.reason);
     else this.#note(null);
+  }
+
+  /**
+   * After a restart, before the interface is claimed: an outside tool may still have it.
+   * @returns false when it was not released, or the time of that is over
+   */
+  async resumeReleased(): Promise<boolean> {
+    const { journal, mode, ownInserts, giveUp } = this.#o;
+    const kept = this.#kept();
+    const left = (kept?.until ?? 0) - nowSeconds();
+    if (!kept?.released || left <= 0) return false;
+    journal.db.commit('maintenance.released', () => {
+      ownInserts();
+      journal.audit.append('maintenance.released', { reason: kept.reason, why: 'the rig started again' });
+    });
+    Object.assign(this.#makeSession(left, kept.reason), { hasGear: true, drained: true, released: true });
+    mode.set('released');
+    await giveUp(kept.reason);
+    return true;
   }
 
   /** Begins a session, or takes the interface back that was released. @throws OutboardError rig.mode | audio.* */
@@ -88,20 +120,27 @@ export class Maintenance {
     this.#begin(seconds, reason);
   }
 
-  /** Gives the interface up for outside tools until the session ends or is entered again. @throws OutboardError rig.mode */
+  /**
+   * Gives the interface up for outside tools until the session ends or is entered again; not while an insert holds a client's sound that it
+   * cannot be made to forget.
+   * @throws OutboardError rig.mode | insert.noisy | processor.* | audio.*
+   */
   async release(reason: string): Promise<void> {
     await this.#inTurn(async () => {
-      const { mode, makeSafe, endMeasuring, giveUp } = this.#o;
+      const { mode, makeSafe, endMeasuring, forgetClients, ownInserts, giveUp } = this.#o;
       const session = this.#session;
       if (mode.mode !== 'maintenance' || !session)
         throw new OutboardError('rig.mode', `the interface is released in maintenance only; the rig is ${mode.mode}`);
-      await endMeasuring('the interface is released');
-      // What an outside tool plays shall find nothing that amplifies.
-      this.#tellUnsafe(await makeSafe());
-      session.released = true;
-      this.#note({ until: session.until, reason: session.reason, released: true });
-      mode.set('released');
-      await giveUp(reason);
+      await this.#closing(session, async () => {
+        await endMeasuring('the interface is released');
+        await forgetClients(session.abort.signal);
+        // What an outside tool plays shall find nothing that amplifies.
+        this.#tellUnsafe(await makeSafe());
+        this.#note({ until: session.until, reason: session.reason, released: true }, ownInserts);
+        session.released = true;
+        await giveUp(reason);
+      });
+      this.#become('released');
     });
   }
 
@@ -111,29 +150,38 @@ export class Maintenance {
     if (!session) throw new OutboardError('rig.mode', 'the rig is not in maintenance');
     await this.#inTurn(async () => {
       if (this.#session !== session) return;
-      const { mode, journal, makeSafe, endMeasuring, takeBack, trouble } = this.#o;
+      const { journal, makeSafe, endMeasuring, takeBack, trouble } = this.#o;
       clearTimeout(session.timer);
       session.abort.abort(new OutboardError('take.aborted', why));
-      await endMeasuring(why);
-      if (session.released) {
-        session.released = false;
-        await takeBack();
-      }
-      // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
-      if (session.drained) this.#tellUnsafe(await makeSafe());
-      this.#session = undefined;
-      journal.db.commit('maintenance.over', () => {
-        journal.setMeta('maintenance', '');
-        journal.audit.append('maintenance.over', { why });
+      await this.#closing(session, async () => {
+        await endMeasuring(why);
+        // No job shall begin under a safe state that is being recalled, or a flush.
+        await session.draining;
+        if (session.released) {
+          session.released = false;
+          await takeBack();
+        }
+        // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
+        if (session.hasGear) this.#tellUnsafe(await makeSafe());
+        journal.db.commit('maintenance.over', () => {
+          journal.setMeta('maintenance', '');
+          journal.audit.append('maintenance.over', { why });
+        });
+        this.#session = undefined;
       });
-      if (mode.mode !== 'stopping') mode.set(trouble() ? 'faulted' : 'ready');
+      this.#become(trouble() ? 'faulted' : 'ready');
     });
   }
 
-  stop(): void {
-    if (!this.#session) return;
-    clearTimeout(this.#session.timer);
-    this.#session.abort.abort(new OutboardError('take.aborted', 'the rig is stopping'));
+  /** Resolves when nothing of a session goes on any more. The rig's mode is `stopping` by then, so that nothing new begins; the next start resumes the session. */
+  async stop(): Promise<void> {
+    const session = this.#session;
+    clearTimeout(session?.timer);
+    session?.abort.abort(new OutboardError('take.aborted', 'the rig is stopping'));
+    await session?.draining;
+    await this.#turn;
+    // One that was entered again meanwhile has a new one.
+    clearTimeout(session?.timer);
   }
 
   async #reenter(seconds: number, reason: string): Promise<void> {
@@ -146,14 +194,39 @@ export class Maintenance {
     Object.assign(session, { reason, until: nowSeconds() + seconds, timer: this.#timer(seconds), released: false });
     await takeBack();
     const why = trouble();
-    mode.set(why ? 'faulted' : 'maintenance');
+    this.#become(why ? 'faulted' : 'maintenance');
     if (why) throw why;
   }
 
-  #note(session: Kept | null): void {
-    this.#o.journal.db.commit('maintenance', () =>
-      this.#o.journal.setMeta('maintenance', session ? JSON.stringify(session) : ''),
-    );
+  /** What must find nothing beginning beside it. When it fails, the session stands as before. */
+  async #closing(session: Session, work: () => Promise<void>): Promise<void> {
+    const { mode } = this.#o;
+    session.closing = true;
+    if (mode.mode === 'maintenance' || mode.mode === 'released') mode.set('draining');
+    try {
+      await work();
+    } catch (error) {
+      session.closing = false;
+      if (mode.mode === 'draining') mode.set(this.mode!);
+      throw error;
+    }
+    session.closing = false;
+  }
+
+  #become(next: Mode): void {
+    if (this.#o.mode.mode !== 'stopping') this.#o.mode.set(next);
+  }
+
+  #kept(): Kept | null {
+    const kept = this.#o.journal.meta('maintenance');
+    return kept ? (JSON.parse(kept) as Kept) : null;
+  }
+
+  #note(session: Kept | null, beside: () => void = () => undefined): void {
+    this.#o.journal.db.commit('maintenance', () => {
+      this.#o.journal.setMeta('maintenance', session ? JSON.stringify(session) : '');
+      beside();
+    });
   }
 
   #timer(seconds: number): NodeJS.Timeout {
@@ -164,34 +237,45 @@ export class Maintenance {
     );
   }
 
-  #begin(seconds: number, reason: string, thenRelease = false): void {
-    const { mode, log } = this.#o;
-    const abort = new AbortController();
-    const session: Session = {
+  #makeSession(seconds: number, reason: string): Session {
+    this.#session = {
       until: nowSeconds() + seconds,
       reason,
-      abort,
+      abort: new AbortController(),
       timer: this.#timer(seconds),
+      draining: Promise.resolve(),
+      hasGear: false,
       drained: false,
       released: false,
+      closing: false,
     };
-    this.#session = session;
-    mode.set('draining');
-    this.#o
-      .drain(abort.signal)
-      .catch((cause) => {
-        if (abort.signal.aborted) return;
-        const error = asOutboardError(cause);
-        mode.fault(error);
-        log.error({ code: error.code, err: cause }, 'something was not in order when maintenance began');
-      })
-      .finally(() => {
-        if (abort.signal.aborted) return;
-        session.drained = true;
-        mode.set('maintenance');
-        if (thenRelease)
-          void this.release(reason).catch((error) => log.error({ err: error }, 'the interface was not released again'));
-      });
+    return this.#session;
+  }
+
+  #begin(seconds: number, reason: string): void {
+    const session = this.#makeSession(seconds, reason);
+    this.#o.mode.set('draining');
+    session.draining = this.#drain(session);
+  }
+
+  async #drain(session: Session): Promise<void> {
+    const { mode, log, drained, quieten } = this.#o;
+    const { signal } = session.abort;
+    try {
+      await drained(signal);
+      signal.throwIfAborted();
+      session.hasGear = true;
+      await quieten(signal);
+    } catch (cause) {
+      if (signal.aborted) return;
+      const error = asOutboardError(cause);
+      mode.fault(error);
+      log.error({ code: error.code, err: cause }, 'something was not in order when maintenance began');
+    }
+    if (signal.aborted) return;
+    session.hasGear = true;
+    session.drained = true;
+    this.#become('maintenance');
   }
 
   #tellUnsafe(failures: { processor: string; error: OutboardError }[]): void {
@@ -204,7 +288,10 @@ export class Maintenance {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work, work);
+    const turn = this.#turn.then(async () => {
+      if (this.#o.mode.mode === 'stopping') throw new OutboardError('rig.mode', 'the rig is stopping');
+      return await work();
+    });
     this.#turn = turn.catch(() => undefined);
     return turn;
   }

@@ -95,7 +95,6 @@ export class Rig {
   readonly #rack: Rack;
   readonly #gearAlerts: GearAlerts;
   readonly #keeper: InterfaceKeeper;
-  readonly #memory: InsertMemory;
   readonly #scheduler: Scheduler;
   readonly #intake: Intake;
   readonly #outgoing: Outgoing;
@@ -148,7 +147,7 @@ export class Rig {
       keeper,
       memory,
       patching,
-      drain: (signal) => this.#drain(signal),
+      drained: (signal): Promise<void> => scheduler.drained(signal),
       alert: (severity, problem) => this.#alert(severity, problem),
       onTrims: () => {
         void scheduler.replan();
@@ -184,7 +183,7 @@ export class Rig {
       },
       engineAt: (rate) => keeper.engineAt(rate),
       streamRate: () => keeper.rate,
-      mayStart: () => this.#mode.mode === 'ready' && keeper.ready && !bench.selfTests.active,
+      mayStart: () => this.#mode.mode === 'ready' && keeper.ready && !bench.selfTests.active && !bench.runs.active,
       mayRoll: () => ['ready', 'draining'].includes(this.#mode.mode) && keeper.ready,
       unitsReady: (names) => rack.ready(names),
       toFlush: (plan) => memory.toFlush(plan.tenant, plan.inserts),
@@ -213,7 +212,6 @@ export class Rig {
     this.#keeper = keeper;
     this.#outgoing = outgoing;
     this.#transfers = transfers;
-    this.#memory = memory;
     this.#bench = bench;
     this.#scheduler = scheduler;
     this.#intake = new Intake({ config, trims, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
@@ -272,7 +270,8 @@ export class Rig {
     await this.#rack.safe();
     this.#gearAlerts.start();
     await recover(this.#journal, this.#spool, log);
-    await this.#keeper.start();
+    // An outside tool may have the interface still: then it is not touched.
+    if (!(await this.#bench.maintenance.resumeReleased())) await this.#keeper.start();
     this.#outgoing.start();
     this.#transfers.start();
     this.#watch();
@@ -387,25 +386,6 @@ export class Rig {
       if (error.code !== 'trust.version')
         log.error({ code: error.code }, `the configured trust bundle is not taken: ${error.message}`);
     }
-  }
-
-  async #drain(signal: AbortSignal): Promise<void> {
-    await this.#scheduler.drained(signal);
-    const failures: unknown[] = [];
-    // Whoever puts his hands into the gear finds it safe, whatever the last take left.
-    const unsafe = await this.#rack.safe();
-    failures.push(...unsafe.map(({ error }) => error));
-    for (const insert of this.#memory.holdingOthers(null)) {
-      try {
-        const engine = await this.#keeper.engineAt(this.#keeper.rate ?? this.#o.config.interface.rates[0]!);
-        await this.#memory.flush(insert, engine, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        failures.push(error);
-        this.#alert('warning', asOutboardError(error).toJSON());
-      }
-    }
-    if (failures.length > 0) throw failures[0];
   }
 
   /** A full disk must not turn an alert into a crash. */

@@ -135,12 +135,15 @@ export class Scheduler {
     return this.#active.size;
   }
 
-  /** Resolves when no insert is held: a drain. New takes are held back by `mayStart`. */
+  /** Resolves when no insert is held: a drain. New takes are held back by `mayStart`. Rejects at once when the signal is aborted. */
   async drained(signal: AbortSignal): Promise<void> {
-    while (this.#active.size > 0) {
-      signal.throwIfAborted();
-      await Promise.race([...this.#active.values()].map((active) => active.over));
-    }
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    aborted.catch(() => undefined);
+    while (this.#active.size > 0 && !signal.aborted)
+      await Promise.race([aborted, ...[...this.#active.values()].map((active) => active.over)]);
+    signal.throwIfAborted();
   }
 
   async abortAll(reason: string): Promise<void> {

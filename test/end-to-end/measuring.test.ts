@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type AlertPayload, ProcessorAnswer } from '../../core/contract/index.js';
 import { LocalClient } from '../../daemon/local-client.js';
+import { CALIBRATION_TENANT } from '../../daemon/rig/insert-memory.js';
 import { Journal } from '../../daemon/rig/journal/journal.js';
 import { run } from '../daemon/cli/run-cli.js';
 import { link, offerJob, storedSource } from '../peers/jobs.js';
@@ -235,10 +236,12 @@ async function remembered({ stack }: MeasuredRig) {
   journal.open(await readFile(join(stack.dir, 'rig/keys/journal.key')));
   const alerts = journal.db.all<{ payload: string }>("SELECT payload FROM outbox WHERE kind = 'alert' ORDER BY id");
   const audit = journal.db.all<{ kind: string }>('SELECT kind FROM audit ORDER BY seq');
+  const tape = journal.insertTenant('tape');
   journal.close();
   return {
     alerts: alerts.map(({ payload }) => (JSON.parse(payload) as AlertPayload).alert),
     audit: audit.map(({ kind }) => kind),
+    tape,
   };
 }
 
@@ -247,7 +250,7 @@ describe('the interface', { timeout: 120_000 }, () => {
   after(cleanUp);
 
   it('is released for other programs, and taken back by whatever ends that', async () => {
-    const rig = await MeasuredRig.start(suite, { a: { width: 2 } });
+    const rig = await MeasuredRig.start(suite, { a: { width: 2 }, tape: { width: 1, memorySeconds: 0.1 } });
     const maintenance = async (...words: string[]) =>
       await run(process.execPath, [CLI_MAIN, 'maintenance', ...words, ...rig.signature]);
     assert.match((await maintenance('release')).stderr, /rig\.mode: the interface is released in maintenance only/);
@@ -272,7 +275,7 @@ describe('the interface', { timeout: 120_000 }, () => {
     await maintenance('release');
     await until(async () => (await rig.mode()) === 'ready');
     await rig.stack.rig!.end();
-    const { alerts, audit } = await remembered(rig);
+    const { alerts, audit, tape } = await remembered(rig);
     const released = alerts.filter(({ problem }) => problem.code === 'interface.released');
     const [given, back] = ['warning', 'notice'];
     // Taken back by entering, by stopping (which tells nobody), by leaving and by the end of its time.
@@ -281,6 +284,8 @@ describe('the interface', { timeout: 120_000 }, () => {
       [given, back, given, given, back, given, back],
     );
     assert.equal(audit.filter((kind) => kind === 'maintenance.release').length, 4);
+    assert.equal(audit.filter((kind) => kind === 'maintenance.released').length, 1, 'once more after the restart');
+    assert.equal(tape, CALIBRATION_TENANT, 'another program may have recorded into it: the next job flushes it');
   });
 
   it('is tried while nobody wants it, and no insert that remembers', async () => {

@@ -84,7 +84,7 @@ export class HistoryArchive {
     const document: CalibrationRun = limits
       ? assess(run, limits, this.#history)
       : { ...run, limits: null, verdicts: [], drifts: [], passed: null };
-    const before = this.#history.newest(run.insert).find(({ kind }) => kind === run.kind);
+    const [before] = this.#history.list({ insert: run.insert, kind: run.kind, whole: true, limit: 1 });
     const digest = runDigest(document);
     const token = await this.#sign(document, digest);
     this.#history.add(document, token);
@@ -92,7 +92,8 @@ export class HistoryArchive {
     this.#o.journal.db.commit('calibration.kept', () =>
       this.#o.journal.audit.append('calibration.kept', { run: id, insert, kind, passed, document: digest }),
     );
-    this.#announce(document, before);
+    // One that did not come to its end shows neither that all is well nor what is not: the next one tells.
+    if (!document.problem) this.#announce(document, before);
     this.#changed();
     return document;
   }

@@ -1,6 +1,6 @@
 /**
  * The rig's own checks between jobs. They begin only when the rig was idle for the configured time, one insert after the other, the one first
- * whose last check is the oldest; a job that arrives ends them. An insert that remembers is left out: what was played into it would have to be
+ * whose last whole check is the oldest; a job that arrives ends them. An insert that remembers is left out: what was played into it would have to be
  * flushed before the next job, which would wait for that.
  */
 import type { RigConfig } from '../../../core/contract/index.js';
@@ -28,8 +28,10 @@ export interface SelfTestsOptions {
 
 /** Jobs that want the gear, now or soon. */
 const WAITING = ['accepted', 'ready', 'rolling'] as const;
-/** After a check that could not be made, and between looks at a rig where all is checked. */
+/** After a check that was not made, and between looks at a rig where all is checked. */
 const LOOK_MS = 60_000;
+/** Until an insert that could not be checked is tried again. */
+const AGAIN_MS = 15 * 60_000;
 
 export class SelfTests {
   readonly #o: SelfTestsOptions;
@@ -37,6 +39,10 @@ export class SelfTests {
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void)[] = [];
   #testing: Promise<void> | null = null;
+  /** The check that goes on was ended for something else. */
+  #brokenOff = false;
+  /** Of inserts whose check did not come to its end by itself, monotonic. */
+  readonly #notBeforeMs = new Map<string, number>();
 
   constructor(options: SelfTestsOptions) {
     this.#o = options;
@@ -75,6 +81,7 @@ export class SelfTests {
 
   async #end(why: string): Promise<void> {
     if (!this.#testing) return;
+    this.#brokenOff = true;
     void this.#o.runs.abort(why);
     await this.#testing;
   }
@@ -85,7 +92,17 @@ export class SelfTests {
     this.#timer = setTimeout(() => this.#look(), Math.min(ms, 2 ** 30));
   }
 
+  /** A history or a journal that cannot be read now is no reason to end. */
   #look(): void {
+    try {
+      this.#next();
+    } catch (error) {
+      this.#o.log.error({ err: error }, 'what is to be checked could not be read');
+      this.#lookIn(LOOK_MS);
+    }
+  }
+
+  #next(): void {
     const { config, mode, journal, runs } = this.#o;
     const idleMs = performance.now() - this.#busyAtMs;
     const waitMs = config.selfTest!.idleSeconds * 1000 - idleMs;
@@ -102,7 +119,11 @@ export class SelfTests {
     const latest = nowSeconds() - config.selfTest!.everySeconds;
     const due = Object.keys(config.inserts)
       .filter((insert) => memorySeconds(insert) === 0 && ready(insert))
-      .map((insert) => ({ insert, at: archive.runs({ insert, kind: 'self-test', limit: 1 })[0]?.endedAt ?? 0 }))
+      .filter((insert) => performance.now() >= (this.#notBeforeMs.get(insert) ?? 0))
+      .map((insert) => ({
+        insert,
+        at: archive.runs({ insert, kind: 'self-test', whole: true, limit: 1 })[0]?.endedAt ?? 0,
+      }))
       .filter(({ at }) => at <= latest)
       .sort((a, b) => a.at - b.at);
     return due[0]?.insert ?? null;
@@ -111,6 +132,7 @@ export class SelfTests {
   async #test(insert: string): Promise<void> {
     const { runs, log, onOver } = this.#o;
     let wellDone = false;
+    this.#brokenOff = false;
     try {
       const document = await runs.selfTest(insert, 'the rig was idle');
       wellDone = document !== null && document.problem === undefined;
@@ -118,6 +140,8 @@ export class SelfTests {
       log.error({ insert, err: error }, 'a self-test could not begin');
     } finally {
       this.#testing = null;
+      // One insert that cannot be checked must not keep the others from it.
+      if (!wellDone && !this.#brokenOff) this.#notBeforeMs.set(insert, performance.now() + AGAIN_MS);
       if (this.#unsubscribe.length > 0) this.#lookIn(wellDone ? 0 : LOOK_MS);
       onOver();
     }

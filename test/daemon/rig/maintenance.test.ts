@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { OutboardError } from '../../../core/errors.js';
 import { createLogger } from '../../../daemon/log.js';
 import { Journal } from '../../../daemon/rig/journal/journal.js';
@@ -24,7 +25,10 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
       journal,
       mode,
       log: createLogger('test', 'silent'),
-      drain: async () => undefined,
+      drained: async () => undefined,
+      quieten: async () => undefined,
+      forgetClients: async () => undefined,
+      ownInserts: () => undefined,
       endMeasuring: async () => undefined,
       makeSafe: async () => [],
       giveUp: async () => undefined,
@@ -57,7 +61,11 @@ describe('maintenance', () => {
     let safe = 0;
     let drained = (): void => undefined;
     const { enter, exit, becomes } = await bench(t, {
-      drain: () => new Promise<void>((resolve) => (drained = resolve)),
+      drained: (signal) =>
+        new Promise<void>((resolve, reject) => {
+          drained = resolve;
+          signal.addEventListener('abort', () => reject(signal.reason));
+        }),
       makeSafe: async () => {
         safe++;
         return [];
@@ -107,10 +115,101 @@ describe('maintenance', () => {
 
   it('begins also when not everything is in order, and says what is not: that is when a rig needs somebody', async (t) => {
     const error = new OutboardError('insert.noisy', 'the return of tape stays at -40.0 dBFS');
-    const { enter, becomes, mode } = await bench(t, { drain: () => Promise.reject(error) });
+    const { enter, becomes, mode } = await bench(t, { quieten: () => Promise.reject(error) });
     mode.set('faulted');
     await enter();
     await becomes('maintenance');
     assert.equal(mode.lastFault?.error.code, 'insert.noisy');
+  });
+
+  it('is over only when what it does to the gear is over, also when it ends while it still drains', async (t) => {
+    const told: string[] = [];
+    let end = (): void => undefined;
+    const { enter, exit, mode } = await bench(t, {
+      quieten: () => new Promise<void>((resolve) => (end = resolve)).then(() => void told.push('quiet')),
+      makeSafe: async () => {
+        told.push('safe');
+        return [];
+      },
+    });
+    await enter();
+    await turn();
+    const over = exit();
+    await turn();
+    assert.equal(mode.mode, 'draining', 'no job begins under it');
+    end();
+    assert.equal(await over, 'ready');
+    assert.deepEqual(told, ['quiet', 'safe']);
+  });
+
+  it('lets nothing begin while it is being ended or released', async (t) => {
+    const modes: string[] = [];
+    const { maintenance, enter, exit, becomes, mode } = await bench(t, {
+      endMeasuring: async () => void modes.push(mode.mode),
+      makeSafe: async () => {
+        modes.push(mode.mode);
+        return [];
+      },
+      takeBack: async () => void modes.push(mode.mode),
+    });
+    await enter();
+    await becomes('maintenance');
+    await maintenance.release('another program');
+    assert.equal(mode.mode, 'released');
+    assert.equal(await exit(), 'ready');
+    assert.deepEqual(modes, Array(5).fill('draining'));
+  });
+
+  it('gives the interface up only when no insert holds a client, and notes that from then on others may be heard', async (t) => {
+    const told: string[] = [];
+    const noisy = new OutboardError('insert.noisy', 'the return of tape stays at -40.0 dBFS');
+    let quiet = false;
+    const { maintenance, enter, becomes, again, mode, journal } = await bench(t, {
+      forgetClients: async () => {
+        if (!quiet) throw noisy;
+      },
+      ownInserts: () => journal.setMeta('owned', `${told.push('owned')}`),
+      giveUp: async () => void told.push('given up'),
+    });
+    await enter();
+    await becomes('maintenance');
+    await assert.rejects(maintenance.release('another program'), noisy);
+    assert.equal(mode.mode, 'maintenance');
+    assert.deepEqual(told, []);
+    quiet = true;
+    await maintenance.release('another program');
+    assert.equal(mode.mode, 'released');
+    assert.deepEqual(told, ['owned', 'given up']);
+
+    await maintenance.stop();
+    const restarted = again();
+    assert.equal(await restarted.maintenance.resumeReleased(), true);
+    restarted.maintenance.resume();
+    assert.equal(restarted.mode.mode, 'released');
+    assert.deepEqual(told, ['owned', 'given up', 'owned', 'given up']);
+    const kinds = journal.db.all<{ kind: string }>('SELECT kind FROM audit').map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['maintenance.released']);
+  });
+
+  it('has nothing go on when it has stopped', async (t) => {
+    let tookBack = (): void => undefined;
+    const { maintenance, enter, becomes, mode } = await bench(t, {
+      takeBack: () => new Promise<void>((resolve) => (tookBack = resolve)),
+    });
+    await enter();
+    await becomes('maintenance');
+    await maintenance.release('another program');
+    const entered = maintenance.enter(600, 'again');
+    await turn();
+    mode.set('stopping');
+    let stopped = false;
+    const stop = maintenance.stop().then(() => (stopped = true));
+    await turn();
+    assert.equal(stopped, false);
+    tookBack();
+    await stop;
+    await entered;
+    assert.equal(mode.mode, 'stopping');
+    await assert.rejects(maintenance.exit('too late'), { code: 'rig.mode' });
   });
 });

@@ -157,6 +157,22 @@ describe('the scheduler', () => {
     await until(() => of('disposed').includes('1'));
   });
 
+  it('says when nothing rolls any more; who does not want to wait for that is not kept waiting', async (t) => {
+    const { scheduler, runs, until, ready } = await bench(t);
+    ready('1');
+    await scheduler.start();
+    await until(() => runs.length === 1);
+    const impatient = new AbortController();
+    const left = scheduler.drained(impatient.signal);
+    impatient.abort(new OutboardError('take.aborted', 'the session is over'));
+    await assert.rejects(left, { code: 'take.aborted' });
+    const over = scheduler.drained(new AbortController().signal);
+    runs[0]!.seal();
+    await over;
+    assert.equal(scheduler.rolling, 0);
+    await assert.rejects(scheduler.drained(impatient.signal), { code: 'take.aborted' });
+  });
+
   it('gives tenants their turns', async (t) => {
     const { scheduler, runs, of, until, ready } = await bench(t);
     for (const [name, tenant] of ['a1', 'a2', 'a3', 'b1', 'b2'].map((job) => [job, `tenant-${job[0]}`] as const))

@@ -160,6 +160,26 @@ test('what moves is an alert, and its end a notice; limits are one where no tech
   assert.deepEqual(await said(alone(8)), ['notice calibration.drift', 'notice calibration.limit']);
 });
 
+test('a run that was broken off ends no alert, and hides none', async (t) => {
+  const { archive, alerts } = await opened(t);
+  const alone = (n: number, more: object = {}) => ({
+    ...calibrationRun({ n, kind: 'level', ...more }),
+    kind: 'self-test' as const,
+  });
+  await archive.add(alone(1));
+  await archive.add(alone(2, { loopGainDb: -0.6 }));
+  alerts.length = 0;
+  const problem = new OutboardError('calibration.aborted', 'a job has come in').toJSON();
+  await archive.add({ ...alone(3), measurements: [], problem });
+  assert.deepEqual(alerts, []);
+  assert.deepEqual(
+    archive.runs({ kind: 'self-test', whole: true, limit: 1 }).map(({ run }) => run),
+    [runId(2)],
+  );
+  await archive.add(alone(4));
+  assert.deepEqual(alerts, ['notice calibration.drift', 'notice calibration.limit']);
+});
+
 test('limits that cannot be read are said before a run; a run that was made is kept all the same, unjudged', async (t) => {
   let broken = true;
   const { archive, alerts } = await opened(t, async () => {

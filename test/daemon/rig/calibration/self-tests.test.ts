@@ -21,6 +21,7 @@ function bench(t: TestContext) {
   const ended = new Map<string, number>();
   let jobs = (): void => undefined;
   let waiting: string[] = [];
+  let damaged: Error | null = null;
   let finish: ((run: CalibrationRun | null) => void) | null = null;
   const options: SelfTestsOptions = {
     config: {
@@ -38,7 +39,11 @@ function bench(t: TestContext) {
     } as unknown as SelfTestsOptions['journal'],
     mode,
     archive: {
-      runs: (query) => (ended.has(query!.insert!) ? [{ endedAt: ended.get(query!.insert!)! }] : []) as never,
+      runs: (query) => {
+        if (damaged) throw damaged;
+        assert.equal(query!.whole, true);
+        return (ended.has(query!.insert!) ? [{ endedAt: ended.get(query!.insert!)! }] : []) as never;
+      },
     },
     runs: {
       active: null,
@@ -79,6 +84,13 @@ function bench(t: TestContext) {
       ended.set(begun.at(-1)!, Math.floor(Date.now() / 1000));
       finish!({} as CalibrationRun);
       await turn();
+    },
+    failed: async () => {
+      finish!({ problem: {} } as CalibrationRun);
+      await turn();
+    },
+    damage: (error: Error | null) => {
+      damaged = error;
     },
   };
 }
@@ -133,4 +145,28 @@ test('nothing is checked while a technician is at work, or the rig is not well',
   mode.set('ready');
   await pass(2 * 60_000);
   assert.deepEqual(begun, ['a', 'a']);
+});
+
+test('an insert that cannot be checked does not keep the others from it, and is tried again later', async (t) => {
+  const { tests, begun, pass, done, failed } = bench(t);
+  tests.start();
+  await pass(IDLE_MS);
+  await failed();
+  await pass(60_000);
+  assert.deepEqual(begun, ['a', 'b']);
+  await done();
+  await pass(14 * 60_000 - 1);
+  assert.deepEqual(begun, ['a', 'b']);
+  await pass(60_000);
+  assert.deepEqual(begun, ['a', 'b', 'a']);
+});
+
+test('a history that cannot be read ends nothing: it is looked at again', async (t) => {
+  const { tests, begun, pass, damage } = bench(t);
+  damage(new Error('database disk image is malformed'));
+  tests.start();
+  await pass(IDLE_MS);
+  damage(null);
+  await pass(60_000);
+  assert.deepEqual(begun, ['a']);
 });
