@@ -10,6 +10,8 @@ const AT_10K: [number, number] = [9000, 11_000];
 
 const DRIFT: LimitsFile['classes'][string]['drift'] = {
   gain: { measurement: 'loop_gain_db', change: 0.5, resolution: 0.02 },
+  // The rig's own checks know the level of their tone alone.
+  level: { measurement: 'level_dbfs', change: 0.5, resolution: 0.02 },
   response: { measurement: 'fr_deviation_db', change: 0.5, resolution: 0.02 },
   'match-level': { measurement: 'inter_channel_level_db', change: 0.5, resolution: 0.02 },
   'maximum-level': { measurement: 'max_level_dbfs', change: 0.5, resolution: 0.05 },

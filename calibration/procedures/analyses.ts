@@ -82,7 +82,13 @@ export const ANALYSES: { [K in AnalysisKind]: (input: AnalysisInputs[K]) => Find
     const tone = toneMeasurements(loud.samples, rate, { ...o, expectHz: loud.hz, conditions: at(loud) });
     const output = tone.find(({ name }) => name === 'level_dbfs')!;
     const range = { ...o, expectHz: quiet.hz, conditions: at(quiet) };
-    const ranges = dynamicRangeMeasurements(quiet.samples, rate, { ...range, maxOutputDbfs: output.value ?? 0 });
+    const ranges = dynamicRangeMeasurements(quiet.samples, rate, { ...range, maxOutputDbfs: output.value ?? 0 }).map(
+      (one) => ({
+        ...one,
+        // The standard's maximum may lie above what this insert is given.
+        ...(one.name.startsWith('dynamic_range') && { reference: `output at ${loud.levelDbfs} dBFS` }),
+      }),
+    );
     return only([
       ...tone.filter(({ name }) => name.startsWith('snr_')),
       // Without the level that it refers to there is no range.
