@@ -2,7 +2,7 @@
  * What an insert remembers (a tape, a delay line, a reverb): how long, whose it is, and how it is made to forget. Who owns it stands in the
  * journal, so that a restart forgets nothing; what nobody knows counts as somebody's.
  */
-import type { RigConfig } from '../../core/contract/index.js';
+import type { RecalledSetting, RigConfig } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
@@ -131,7 +131,7 @@ export class InsertMemory {
       const memory = profiles.get(profile)?.memory;
       if (memory === undefined || 'seconds' in memory) continue;
       for (const step of memory.procedure) {
-        if ('set' in step) await rack.unit(name).recall(step.set);
+        if ('set' in step) believe(name, await rack.unit(name).recall(step.set));
         else await play(step.waitSeconds);
         signal.throwIfAborted();
       }
@@ -154,6 +154,15 @@ function processorsOf(config: RigConfig, insert: string): { name: string; profil
   return Object.entries(config.processors).flatMap(([name, { insert: on, profile }]) =>
     on === insert ? [{ name, profile }] : [],
   );
+}
+
+/** A unit that is off erases nothing, and is quiet. @throws OutboardError processor.unverified */
+function believe(name: string, recalled: readonly RecalledSetting[]): void {
+  const doubtful = recalled.filter(({ state }) => state !== 'verified').map((one) => one.name);
+  if (doubtful.length > 0)
+    throw new OutboardError('processor.unverified', `${name} does not say that it did what makes it forget`, {
+      details: { processor: name, settings: doubtful },
+    });
 }
 
 /** JSON has no infinity: digital silence is null. */

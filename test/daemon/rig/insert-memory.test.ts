@@ -15,6 +15,8 @@ async function bench(
   t: TestContext,
   levels: number[] = [],
   safe: (name: string) => Promise<void> = async () => undefined,
+  /** What the deck, where it has to be erased, says of each step; null for a deck that just forgets. */
+  erases: string | null = null,
 ) {
   const journal = new Journal({
     path: join(await scratch(t), 'journal.db'),
@@ -26,7 +28,10 @@ async function bench(
   journal.db.commit('before', () => journal.setInsertTenant('tape', 'tenant-before'));
   const order: string[] = [];
   const memory = new InsertMemory({
-    profiles: new Map([['a.plate', { memory: { seconds: 5 } }]]),
+    profiles: new Map<string, object>([
+      ['a.plate', { memory: { seconds: 5 } }],
+      ...(erases === null ? [] : [['a.deck', { memory: { procedure: [{ set: { transport: 'record' } }] } }] as const]),
+    ]),
     config: {
       inserts: {
         tape: { sends: [1], returns: [2], memorySeconds: 3 },
@@ -51,6 +56,7 @@ async function bench(
         order.push(`safe ${names}`);
         return await Promise.all(names.map((name) => safe(name).catch((error) => ({ processor: name, error }))));
       },
+      unit: () => ({ recall: async () => [{ name: 'transport', state: erases }] }),
     },
     log: createLogger('test', 'silent'),
   } as unknown as InsertMemoryOptions);
@@ -92,6 +98,19 @@ describe('a flush', () => {
     await assert.rejects(flush(), { code: 'processor.lost' });
     assert.deepEqual(order, ['connect tape', 'safe deck', 'disconnect tape']);
     assert.equal(journal.insertTenant('tape'), 'tenant-before');
+  });
+
+  it('believes no procedure that the unit does not confirm: a deck that is off is quiet, too', async (t) => {
+    const sure = await bench(t, [-120], undefined, 'verified');
+    await sure.flush();
+    assert.equal(sure.journal.insertTenant('tape'), '');
+
+    const doubtful = await bench(t, [-120], undefined, 'sent, unverified');
+    await assert.rejects(doubtful.flush(), {
+      code: 'processor.unverified',
+      details: { processor: 'deck', settings: ['transport'] },
+    });
+    assert.equal(doubtful.journal.insertTenant('tape'), 'tenant-before');
   });
 });
 
