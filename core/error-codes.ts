@@ -228,6 +228,11 @@ export const ERRORS = {
     exit: IOERR,
     advice: "The insert's return did not become quiet. Check the unit and its cabling, or raise isolation.quietDbfs.",
   },
+  'insert.unheard': {
+    exit: CONFIG,
+    advice:
+      'Give the profile of the unit a `hearing`, or keep the insert for one tenant: what cannot be heard cannot be called quiet.',
+  },
 
   'interface.released': {
     exit: TEMPFAIL,

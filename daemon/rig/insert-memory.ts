@@ -4,7 +4,7 @@
  */
 import type { RecalledSetting, RigConfig } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
-import type { Profile } from '../../drivers/processors/profile.js';
+import type { Profile, Steps } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
 import type { Engine } from './engine/engine.js';
 import { type IsolatedInsert, type IsolationRules, silentIn } from './isolation.js';
@@ -74,11 +74,11 @@ export class InsertMemory {
   }
 
   /**
-   * Makes an insert forget, listens, and notes it as quiet: connected, its processor in its safe state, so that no mute and no low level hides
-   * what is still there. A unit whose profile has a procedure (a tape that is erased) goes through it first; then silence is played for as long
-   * as the insert remembers.
+   * Makes an insert forget, listens, and notes it as quiet: connected, its processor in its safe state or, where that lets nothing through, brought
+   * to play what it holds, so that no mute and no low level hides what is still there. A unit whose profile has a procedure (a tape that is erased)
+   * goes through it first; then silence is played for as long as the insert remembers.
    *
-   * @throws OutboardError insert.noisy | processor.*
+   * @throws OutboardError insert.noisy | insert.unheard | processor.*
    */
   async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
     const { patching } = this.#o;
@@ -86,8 +86,16 @@ export class InsertMemory {
       await patching.connect([insert]);
       await this.#forget(insert, engine, signal);
     } finally {
+      await this.#stopPlaying(insert);
       await patching.disconnect([insert]);
     }
+  }
+
+  /** What was brought to play what it holds stops; a failure stays owed by the rack. */
+  async #stopPlaying(insert: string): Promise<void> {
+    const { config, profiles, rack } = this.#o;
+    const playing = processorsOf(config, insert).filter(({ profile }) => profiles.get(profile)?.hearing);
+    if (playing.length > 0) await rack.safe(playing.map(({ name }) => name));
   }
 
   async #forget(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
@@ -96,7 +104,9 @@ export class InsertMemory {
     let heard: number[] = [];
     for (let attempt = 0; attempt < FLUSH_TRIES; attempt++) {
       const silence = { sends, returns, listenSeconds: LISTEN_SECONDS, signal };
-      await this.#erase(insert, async (seconds) => void (await engine.flush({ ...silence, seconds })), signal);
+      const play = async (seconds: number) => void (await engine.flush({ ...silence, seconds }));
+      await this.#erase(insert, play, signal);
+      await this.#beHeard(insert, play, signal);
       const report = await engine.flush({ ...silence, seconds: this.#silenceSeconds(insert) });
       heard = report.rmsDbfs;
       if (heard.every((level) => level <= config.isolation.quietDbfs)) {
@@ -130,12 +140,37 @@ export class InsertMemory {
     for (const { name, profile } of processors) {
       const memory = profiles.get(profile)?.memory;
       if (memory === undefined || 'seconds' in memory) continue;
-      for (const step of memory.procedure) {
-        if ('set' in step) believe(name, await rack.unit(name).recall(step.set));
-        else await play(step.waitSeconds);
-        signal.throwIfAborted();
-      }
+      await this.#goThrough(name, memory.procedure, play, signal);
       await safe();
+    }
+  }
+
+  /** A deck that stands still and a unit that is muted are quiet whatever they hold. */
+  async #beHeard(insert: string, play: (seconds: number) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { config, profiles } = this.#o;
+    for (const { name, profile } of processorsOf(config, insert)) {
+      const { hearing, silentWhenSafe = false } = profiles.get(profile) ?? {};
+      if (hearing) await this.#goThrough(name, hearing, play, signal);
+      else if (silentWhenSafe)
+        throw new OutboardError(
+          'insert.unheard',
+          `nobody can hear whether ${insert} is quiet: ${name} lets nothing through in its safe state`,
+          { details: { insert, processor: name } },
+        );
+    }
+  }
+
+  /** @throws OutboardError processor.unverified for a step that the unit does not confirm */
+  async #goThrough(
+    name: string,
+    steps: Steps,
+    play: (seconds: number) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const step of steps) {
+      if ('set' in step) believe(name, await this.#o.rack.unit(name).recall(step.set));
+      else await play(step.waitSeconds);
+      signal.throwIfAborted();
     }
   }
 

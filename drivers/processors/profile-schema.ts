@@ -221,6 +221,13 @@ export const Sim = z.strictObject({
     }),
 });
 
+/** What is done to a unit, in order; each setting is verified before the next step. */
+const Steps = z
+  .array(
+    z.union([z.strictObject({ set: SettingState }), z.strictObject({ waitSeconds: z.number().positive().max(7200) })]),
+  )
+  .min(1);
+
 export const ProfileDocument = z.strictObject({
   schema: z.literal('outboard.profile/1'),
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,63}$/),
@@ -275,19 +282,15 @@ export const ProfileDocument = z.strictObject({
     order: z.array(ParamName).optional().meta({ description: 'those first; then the profile order' }),
     settleMs: Milliseconds,
     onLinkLoss: z.literal('operator'),
+    silent: z.literal(true).optional().meta({
+      description: 'it lets nothing through then: whoever listens hears nothing of what it holds',
+    }),
   }),
   memory: z
     .union([
       z.strictObject({ seconds: z.number().positive().max(600) }),
       z.strictObject({
-        procedure: z
-          .array(
-            z.union([
-              z.strictObject({ set: SettingState }),
-              z.strictObject({ waitSeconds: z.number().positive().max(7200) }),
-            ]),
-          )
-          .min(1),
+        procedure: Steps,
       }),
     ])
     .optional()
@@ -295,6 +298,10 @@ export const ProfileDocument = z.strictObject({
       description:
         'how long the unit remembers what it was sent, or how it is made to forget; before another tenant comes',
     }),
+  hearing: Steps.optional().meta({
+    description:
+      'how it comes to let through what it still holds, where its safe state does not; before it is heard to be quiet',
+  }),
   sim: Sim,
   vectors: z
     .array(z.strictObject({ set: SettingState, tx: Message, rx: Message.optional(), dump: Message.optional() }))

@@ -52,9 +52,9 @@ export interface Interlock {
 }
 
 /** How a unit that remembers what it was sent is made to forget: so many seconds of silence, or these steps in order. */
-export type Memory =
-  | { readonly seconds: number }
-  | { readonly procedure: readonly ({ readonly set: Settings } | { readonly waitSeconds: number })[] };
+export type Memory = { readonly seconds: number } | { readonly procedure: Steps };
+
+export type Steps = readonly ({ readonly set: Settings } | { readonly waitSeconds: number })[];
 
 export interface Framing {
   readonly kind: FramingKind;
@@ -105,6 +105,10 @@ export interface Profile {
   readonly dumps: ReadonlyMap<string, CompiledDump>;
   readonly interlocks: readonly Interlock[];
   readonly memory: Memory | undefined;
+  /** How it comes to let through what it still holds; undefined: its safe state does, unless that is silent. */
+  readonly hearing: Steps | undefined;
+  /** True where nothing comes through in the safe state. */
+  readonly silentWhenSafe: boolean;
 }
 
 /** <package root>/drivers/processors/profiles: the compiled code lies one folder deeper than its source. */
@@ -264,6 +268,8 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
     dumps,
     interlocks: (document.interlocks ?? []).map(({ changing, ...rest }) => ({ changing: new Set(changing), ...rest })),
     memory: memoryOf(document, params),
+    hearing: document.hearing && stepsOf(document.hearing, 'hearing', params),
+    silentWhenSafe: document.safe.silent === true,
   };
 }
 
@@ -308,11 +314,17 @@ function sessionOf({ session }: ProfileDocument, kind: FramingKind, vars: Readon
 
 function memoryOf({ memory }: ProfileDocument, params: ReadonlyMap<string, Parameter>): Memory | undefined {
   if (memory === undefined || 'seconds' in memory) return memory;
-  return {
-    procedure: memory.procedure.map((step, i) =>
-      'set' in step ? { set: Object.fromEntries(profileState(params, step.set, `memory.procedure.${i}.set`)) } : step,
-    ),
-  };
+  return { procedure: stepsOf(memory.procedure, 'memory.procedure', params) };
+}
+
+function stepsOf(
+  steps: NonNullable<ProfileDocument['hearing']>,
+  path: string,
+  params: ReadonlyMap<string, Parameter>,
+): Steps {
+  return steps.map((step, i) =>
+    'set' in step ? { set: Object.fromEntries(profileState(params, step.set, `${path}.${i}.set`)) } : step,
+  );
 }
 
 function orderOf(document: ProfileDocument): string[] {

@@ -17,6 +17,7 @@ async function bench(
   safe: (name: string) => Promise<void> = async () => undefined,
   /** What the deck, where it has to be erased, says of each step; null for a deck that just forgets. */
   erases: string | null = null,
+  deck: object = {},
 ) {
   const journal = new Journal({
     path: join(await scratch(t), 'journal.db'),
@@ -30,7 +31,9 @@ async function bench(
   const memory = new InsertMemory({
     profiles: new Map<string, object>([
       ['a.plate', { memory: { seconds: 5 } }],
-      ...(erases === null ? [] : [['a.deck', { memory: { procedure: [{ set: { transport: 'record' } }] } }] as const]),
+      ...(erases === null
+        ? []
+        : [['a.deck', { memory: { procedure: [{ set: { transport: 'record' } }] }, ...deck }] as const]),
     ]),
     config: {
       inserts: {
@@ -56,7 +59,12 @@ async function bench(
         order.push(`safe ${names}`);
         return await Promise.all(names.map((name) => safe(name).catch((error) => ({ processor: name, error }))));
       },
-      unit: () => ({ recall: async () => [{ name: 'transport', state: erases }] }),
+      unit: () => ({
+        recall: async ({ transport }: { transport: string }) => {
+          order.push(transport);
+          return [{ name: 'transport', state: erases }];
+        },
+      }),
     },
     log: createLogger('test', 'silent'),
   } as unknown as InsertMemoryOptions);
@@ -111,6 +119,31 @@ describe('a flush', () => {
       details: { processor: 'deck', settings: ['transport'] },
     });
     assert.equal(doubtful.journal.insertTenant('tape'), 'tenant-before');
+  });
+});
+
+describe('what lets nothing through when it is safe', () => {
+  it('is brought to play what it holds before anybody calls it quiet', async (t) => {
+    const hearing = [{ set: { transport: 'play' } }, { waitSeconds: 7 }];
+    const { flush, order } = await bench(t, [-120, -120], undefined, 'verified', { hearing, silentWhenSafe: true });
+    await flush();
+    assert.deepEqual(order, [
+      'connect tape',
+      'safe deck',
+      'record',
+      'safe deck',
+      'play',
+      'flush 1 2 7',
+      'flush 1 2 3',
+      'safe deck',
+      'disconnect tape',
+    ]);
+  });
+
+  it('is never called quiet where nobody says how it is heard', async (t) => {
+    const { flush, journal } = await bench(t, [-120], undefined, 'verified', { silentWhenSafe: true });
+    await assert.rejects(flush(), { code: 'insert.unheard', details: { insert: 'tape', processor: 'deck' } });
+    assert.equal(journal.insertTenant('tape'), 'tenant-before');
   });
 });
 
