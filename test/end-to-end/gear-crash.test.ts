@@ -1,7 +1,7 @@
 /** The rig dies while a take rolls through a unit that goes on living: what the unit was left with does not outlast the next start. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openPty } from '../../drivers/processors/pty.js';
 import { ExtronCrossPoint } from '../peers/gear/extron.js';
 import { link, offerJob, settle, storedSource } from '../peers/jobs.js';
@@ -14,9 +14,8 @@ const RATE = 48_000;
 /** Long enough to die in the middle of it, however busy the host is. */
 const SECONDS = 60;
 
-test('SIGKILL in the middle of a take: the unit is made safe before anything else is said to it', {
-  timeout: 240_000,
-}, async (t) => {
+/** A take that sounds through a matrix with gain, no mute and no lowered volume. */
+async function rolling(t: TestContext) {
   let say = (_: string): void => undefined;
   const matrix = new ExtronCrossPoint((text) => say(text));
   const pty = await openPty((bytes) => matrix.hear(Buffer.from(bytes).toString('latin1')));
@@ -45,9 +44,18 @@ test('SIGKILL in the middle of a take: the unit is made safe before anything els
   await until(
     async () =>
       (await stack.status()).jobs.some(({ progress }) => progress?.phase === 'rolling' && progress.percent > 0),
-    60_000,
-    'sound',
+    150_000,
+    `sound: ${stack.logs().slice(-2000)}`,
   );
+  assert.equal(matrix.inputGain.get(1), 4);
+  assert.equal(matrix.muted.has(1), false);
+  return { stack, matrix, dispatcher, job };
+}
+
+test('SIGKILL in the middle of a take: the unit is made safe before anything else is said to it', {
+  timeout: 400_000,
+}, async (t) => {
+  const { stack, matrix, dispatcher, job } = await rolling(t);
   stack.rig!.process.kill('SIGKILL');
   assert.equal(await stack.rig!.exit(), 'SIGKILL');
   assert.equal(matrix.inputGain.get(1), 4, 'nobody was left to make it safe');
@@ -68,4 +76,15 @@ test('SIGKILL in the middle of a take: the unit is made safe before anything els
   const { payload } = await settle(stack, dispatcher, job);
   assert.equal(payload.type, 'failed', stack.logs());
   assert.equal(matrix.inputGain.get(1), 0, 'the attempt was spent');
+});
+
+test('a stop in the middle of a take leaves the unit safe, and its panel to people', {
+  timeout: 400_000,
+}, async (t) => {
+  const { stack, matrix } = await rolling(t);
+  await stack.rig!.end();
+  assert.equal(matrix.muted.size, 8);
+  assert.ok([...matrix.volume.values()].every((step) => step === 0));
+  assert.ok([...matrix.inputGain.values()].every((gainDb) => gainDb === 0));
+  assert.equal(matrix.panelLock, 0);
 });
