@@ -24,16 +24,13 @@ export function spectrumTrace(spectrum: PowerSpectrum, { channel, conditions }: 
     for (let k = from; k <= to; k++) highest = Math.max(highest, power[k]!);
     return highest * enbwBins;
   });
-  return {
+  return curve(xs, values, {
     name: 'spectrum',
     channel,
     definition: 'spectrum.peak-bin/1',
-    x: { name: 'frequency', unit: 'Hz', scale: 'log' },
     y: { name: 'level', unit: 'dBFS' },
-    xs,
-    ys: values.map((power) => rounded(10 * Math.log10(2 * Math.max(power, LEAST_POWER)))),
     conditions: { ...conditions, bin_hz: binHz, window: window.shape.name },
-  };
+  });
 }
 
 /** dBFS in 1 Hz: the mean of each step. It depends on no window and no length. */
@@ -43,15 +40,22 @@ export function noiseTrace(spectrum: PowerSpectrum, { channel, conditions }: Tra
     for (let k = from; k <= to; k++) all += power[k]!;
     return all / ((to - from + 1) * spectrum.binHz);
   });
-  return {
+  return curve(xs, values, {
     name: 'noise-spectrum',
     channel,
     definition: 'noise-density/1',
-    x: { name: 'frequency', unit: 'Hz', scale: 'log' },
     y: { name: 'noise density', unit: 'dBFS/√Hz' },
-    xs,
-    ys: values.map((power) => rounded(10 * Math.log10(2 * Math.max(power, LEAST_POWER)))),
     conditions,
+  });
+}
+
+/** Powers as decibels over a logarithmic axis. */
+function curve(xs: number[], powers: readonly number[], about: Omit<Trace, 'x' | 'xs' | 'ys'>): Trace {
+  return {
+    ...about,
+    x: { name: 'frequency', unit: 'Hz', scale: 'log' },
+    xs,
+    ys: powers.map((power) => rounded(10 * Math.log10(2 * Math.max(power, LEAST_POWER)))),
   };
 }
 
