@@ -25,6 +25,14 @@ export async function until(dueMs: number, signal?: AbortSignal): Promise<void> 
     await delay(leftMs, signal);
 }
 
+/**
+ * Resolves after `ms` in which this process ran, or rejects with the signal's reason: a host that stands still in between uses up a tenth of them at
+ * most. For whoever judges another's silence, and must not take his own for it.
+ */
+export async function awake(ms: number, signal?: AbortSignal): Promise<void> {
+  for (let tenth = 0; tenth < 10; tenth++) await delay(ms / 10, signal);
+}
+
 /** Rejects with the error that `late` makes when `promise` has not settled within `ms`. */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -171,8 +171,8 @@ export class Bounce {
       // Whatever broke first because of it, this is why.
       throw watch.signal.aborted && !take.signal.aborted ? watch.signal.reason : error;
     } finally {
-      await watch.end();
-      await patching.disconnect(plan.hops.map((hop) => hop.insert));
+      // A unit that does not answer keeps nobody connected.
+      await Promise.all([watch.end(), patching.disconnect(plan.hops.map((hop) => hop.insert))]);
     }
   }
 

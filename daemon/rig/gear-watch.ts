@@ -2,8 +2,8 @@
  * The gear of one take, watched from before its recall until after its last read-back. A link that goes, a restart, a knob that somebody turns
  * or a value that drifts voids the take at once, so that its outputs fall silent while the fault is fresh, and not when the song is over.
  *
- * Some faults say nothing: a serial line that is cut behind its adapter, a unit that changes without a word. So every unit is asked for one of
- * its settings after the other while the take rolls.
+ * Some faults say nothing: a serial line that is cut behind its adapter, a unit that is switched off or changes without a word. So every unit is
+ * asked for one of its settings after the other while the take rolls, or, where none can be read, who it is.
  */
 import type { RecalledSetting, Settings } from '../../core/contract/index.js';
 import { delay } from '../../core/duration.js';
@@ -12,11 +12,15 @@ import type { ProcessorUnit } from '../../drivers/processors/processor-unit.js';
 import { isWell } from './rack.js';
 
 /** Between two questions to one unit. A reading of a slow serial line takes a tenth of this. */
-const ASK_EVERY_MS = 250;
+const ASK_EVERY_MS = 200;
+/**
+ * A unit that has not answered by then is lost. With the pause before the question that leaves 400 ms of the second in which the alert has to be out.
+ */
+const ANSWER_MS = 400;
 
 export type WatchedUnit = Pick<
   ProcessorUnit,
-  'name' | 'state' | 'lastFault' | 'readBack' | 'onLocalChange' | 'onState'
+  'name' | 'profile' | 'state' | 'lastFault' | 'identify' | 'readBack' | 'onLocalChange' | 'onState'
 >;
 
 export class GearWatch {
@@ -60,7 +64,7 @@ export class GearWatch {
 
   /**
    * Asks, as long as the watch lasts, what the units have, a setting at a time. Only what was verified is asked for: nobody can say of anything
-   * else that it drifted.
+   * else that it drifted. A unit that cannot be asked even who it is may fall silent unnoticed.
    * @param recalled what the recall found, in the order of the units
    */
   ask(recalled: readonly (readonly RecalledSetting[])[]): void {
@@ -72,19 +76,24 @@ export class GearWatch {
   }
 
   async #askUnit(unit: WatchedUnit, settings: readonly RecalledSetting[]): Promise<void> {
-    if (settings.length === 0) return;
+    if (settings.length === 0 && unit.profile.identity.length === 0) return;
     const ended = AbortSignal.any([this.#over.signal, this.#voided.signal]);
     for (let turn = 0; ; turn++) {
       await delay(this.#askEveryMs, ended).catch(() => undefined);
       if (ended.aborted) return;
-      const { name, requested } = settings[turn % settings.length]!;
       try {
-        const [now] = await unit.readBack({ [name]: requested } satisfies Settings);
-        if (now?.state !== 'verified') this.#void(drifted(unit.name, name, now?.readBack));
+        await this.#askOnce(unit, settings[turn % settings.length]);
       } catch (cause) {
         this.#void(asOutboardError(cause));
       }
     }
+  }
+
+  async #askOnce(unit: WatchedUnit, setting: RecalledSetting | undefined): Promise<void> {
+    if (setting === undefined) return void (await unit.identify(ANSWER_MS));
+    const { name, requested } = setting;
+    const [now] = await unit.readBack({ [name]: requested } satisfies Settings, ANSWER_MS);
+    if (now?.state !== 'verified') this.#void(drifted(unit.name, name, now?.readBack));
   }
 
   /** Stops asking and listening; resolves when no question of it is on the wire. May be called twice. */

@@ -55,6 +55,8 @@ export class Conversation implements LinkListener {
   #exchanged = 0;
   #lastByteAtMs = performance.now();
   #turn: Promise<void> = Promise.resolve();
+  /** The longest that an answer took since somebody set this to 0, from its command to its end. */
+  slowestAnswerMs = 0;
   /** Frames that meant nothing; for the log. */
   noise = 0;
 
@@ -144,6 +146,7 @@ export class Conversation implements LinkListener {
       pending.reject(new NoAnswer('silent', `no answer to ${shown(last)} within ${replyMs} ms`));
     try {
       for (const message of messages.slice(0, -1)) await this.#write(message);
+      const askedAtMs = performance.now();
       // The answer may come before the link confirms that the bytes have left; the time for it counts from then. A write that fails ends the
       // conversation, and with it this wait.
       this.#write(last).then(
@@ -153,7 +156,9 @@ export class Conversation implements LinkListener {
         },
         (error: Error) => pending.reject(error),
       );
-      return await answer;
+      const said = await answer;
+      this.slowestAnswerMs = Math.max(this.slowestAnswerMs, performance.now() - askedAtMs);
+      return said;
     } finally {
       clearTimeout(timer);
       this.#pending = undefined;

@@ -40,9 +40,10 @@ export interface ProcessorUnit {
   /**
    * Asks again who is there.
    *
+   * @param limitMs as for `readBack`
    * @throws OutboardError processor.identity when it is another unit by now: it is refused then | processor.lost | processor.timeout
    */
-  identify(): Promise<Readonly<Record<string, string>>>;
+  identify(limitMs?: number): Promise<Readonly<Record<string, string>>>;
   /**
    * Sets what is named, in the profile's order, with its interlocks and in its steps, reads it back and lets it settle. What is not named
    * stays as it is, or is put back.
@@ -54,8 +55,11 @@ export interface ProcessorUnit {
   /**
    * Asks for the present values and sets nothing. `verified` means: read back, equal to what is named (within the profile's tolWire)
    * and nobody touched the unit since the last recall. A difference is reported, not thrown.
+   *
+   * @param limitMs with all its retries the unit has no longer than this, and is lost then: for whoever has to know soon. A unit that is slow has
+   * three times the longest that one of its answers took in the last recall. Time in which this process stood still does not count.
    */
-  readBack(settings: Settings): Promise<RecalledSetting[]>;
+  readBack(settings: Settings, limitMs?: number): Promise<RecalledSetting[]>;
   /**
    * Applies the profile's safe state, in its order and at once, verified like a recall. What one setting refuses does not keep the others from
    * theirs; the first error is thrown.

@@ -56,6 +56,7 @@ export class Recall {
     const { disturbances } = this.#known;
     const pass = new Pass(targets, leastSettleMs);
     this.#exchange.forgetDumps();
+    this.#conversation.slowestAnswerMs = 0;
     if (direct) await this.#straight(pass);
     else await this.#gently(pass);
     const readings = pass.failure === undefined ? await this.#verify(pass) : new Map<string, Reading>();

@@ -5,7 +5,7 @@
  */
 import type { RecalledSetting } from '../../core/contract/event.js';
 import type { Settings } from '../../core/contract/primitives.js';
-import { backoffMs, delay, within } from '../../core/duration.js';
+import { awake, backoffMs, delay, within } from '../../core/duration.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
 import { Conversation } from './conversation.js';
 import { Exchange, type Reading } from './exchange.js';
@@ -34,6 +34,8 @@ export interface UnitOptions {
   backoff?: { baseMs: number; maxMs: number };
 }
 
+/** How many of its longest answers a slow unit has to answer a question that has a limit. */
+const PATIENCE = 3;
 /** Longest time to take leave of a unit beside its answers. */
 const LEAVE_MS = 1000;
 
@@ -116,11 +118,11 @@ class WiredUnit implements ProcessorUnit {
     await running?.done;
   }
 
-  async identify(): Promise<Readonly<Record<string, string>>> {
+  async identify(limitMs?: number): Promise<Readonly<Record<string, string>>> {
     return await this.#exclusive(async (session) => {
       session.identity = await session.exchange.identify();
       return session.identity;
-    });
+    }, limitMs);
   }
 
   async recall(settings: Settings): Promise<RecalledSetting[]> {
@@ -128,7 +130,7 @@ class WiredUnit implements ProcessorUnit {
     return await this.#exclusive((session) => this.#apply(session, targets));
   }
 
-  async readBack(settings: Settings): Promise<RecalledSetting[]> {
+  async readBack(settings: Settings, limitMs?: number): Promise<RecalledSetting[]> {
     const targets = resolveSettings(this.profile, settings);
     return await this.#exclusive(async (session) => {
       const readings = await session.recall.read(targets);
@@ -137,7 +139,7 @@ class WiredUnit implements ProcessorUnit {
         const reading = readings.get(target.key);
         return reported(target, reading, undisturbed && agrees(target, reading));
       });
-    });
+    }, limitMs);
   }
 
   async safe(): Promise<void> {
@@ -164,7 +166,7 @@ class WiredUnit implements ProcessorUnit {
   }
 
   /** One at a time, and only while the unit is there. A time-out that outlived its retries ends the link, as does another unit's answer. */
-  async #exclusive<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async #exclusive<T>(work: (session: Session) => Promise<T>, limitMs?: number): Promise<T> {
     const before = this.#queue;
     let leave = (): void => undefined;
     this.#queue = new Promise((resolve) => {
@@ -175,7 +177,7 @@ class WiredUnit implements ProcessorUnit {
     try {
       if (session === undefined) throw this.#notReady();
       this.#machine.become('busy');
-      return await work(session);
+      return await (limitMs === undefined ? work(session) : this.#soon(session, work(session), limitMs));
     } catch (thrown) {
       const error = asOutboardError(thrown);
       if (session !== undefined) this.#lastFault = error;
@@ -185,6 +187,22 @@ class WiredUnit implements ProcessorUnit {
     } finally {
       if (session !== undefined && this.#session === session) this.#machine.become('ready');
       leave();
+    }
+  }
+
+  /** @throws OutboardError processor.timeout */
+  async #soon<T>({ conversation }: Session, work: Promise<T>, limitMs: number): Promise<T> {
+    const longestMs = Math.max(limitMs, PATIENCE * conversation.slowestAnswerMs);
+    const over = new AbortController();
+    const late = awake(longestMs, over.signal).then(() => {
+      throw new OutboardError('processor.timeout', `${this.name}: no answer within ${Math.round(longestMs)} ms`, {
+        details: { processor: this.name },
+      });
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      over.abort();
     }
   }
 

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { openPty } from '../../drivers/processors/pty.js';
-import { ExtronCrossPoint } from '../peers/gear/extron.js';
+import { ExtronOnLine } from '../peers/gear/extron-on-line.js';
 import { link, offerJob, settle, storedSource } from '../peers/jobs.js';
 import { scratch } from '../peers/scratch.js';
 import { sine, writeSignal } from '../peers/signals.js';
@@ -16,18 +15,14 @@ const SECONDS = 60;
 
 /** A take that sounds through a matrix with gain, no mute and no lowered volume. */
 async function rolling(t: TestContext) {
-  let say = (_: string): void => undefined;
-  const matrix = new ExtronCrossPoint((text) => say(text));
-  const pty = await openPty((bytes) => matrix.hear(Buffer.from(bytes).toString('latin1')));
-  t.after(() => pty.close());
-  say = (text) => pty.write(Buffer.from(text, 'latin1'));
+  const { matrix, path } = await ExtronOnLine.lay(t);
   const { inserts, channels } = insertsOf({ a: { width: 1 } });
   const stack = await Stack.make(t, {
     rigConfig: {
       interface: { clock: 'realtime', rates: [RATE], in: channels, out: channels },
       inserts,
       processors: {
-        matrix: { profile: 'extron.crosspoint300-hva', insert: 'a', port: { serial: pty.path, anyPath: true } },
+        matrix: { profile: 'extron.crosspoint300-hva', insert: 'a', port: { serial: path, anyPath: true } },
       },
     },
   });

@@ -8,6 +8,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import type { Dispatcher } from '../../client/dispatcher.js';
 import type { OfferedJob } from '../../client/offered-job.js';
 import type { SealedSource } from '../../client/source.js';
+import { ExtronOnLine } from '../peers/gear/extron-on-line.js';
 import { gear, startFaultyRig } from '../peers/gear-hands.js';
 import { link, offerJob, storedSource } from '../peers/jobs.js';
 import { watchAlerts } from '../peers/raw-client.js';
@@ -21,6 +22,10 @@ const RATE = 48_000;
 const SECONDS = 6;
 /** Whoever watches the rig hears of lost gear within this. */
 const ALERT_MS = 1000;
+/** Outputs are silent so soon after the rig knows. */
+const SILENT_FRAMES = RATE / 10;
+/** A host that stands still takes the second for itself: then it is tried again. */
+const TRIES = 3;
 
 describe('hands at the gear', { timeout: 300_000 }, () => {
   const cleanUp: (() => unknown)[] = [];
@@ -29,9 +34,11 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
   let dispatcher: Dispatcher;
   let source: SealedSource;
   let alerts: Awaited<ReturnType<typeof watchAlerts>>['alerts'];
+  let line: ExtronOnLine;
 
   before(async () => {
-    const { inserts, channels } = insertsOf({ a: { width: 1 }, b: { width: 1 } });
+    line = await ExtronOnLine.lay(suite);
+    const { inserts, channels } = insertsOf({ a: { width: 1 }, b: { width: 1 }, c: { width: 1 } });
     stack = await Stack.make(suite, {
       rigConfig: {
         interface: { clock: 'realtime', rates: [RATE], in: channels, out: channels },
@@ -39,6 +46,7 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
         processors: {
           'eq-a': { profile: 'virtual.gain', insert: 'a', port: { virtual: true } },
           'eq-b': { profile: 'virtual.gain', insert: 'b', port: { virtual: true } },
+          matrix: { profile: 'extron.crosspoint300-hva', insert: 'c', port: { serial: line.path, anyPath: true } },
         },
       },
     });
@@ -64,6 +72,9 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
 
   const offer = (unit: string, gain: number) =>
     offerJob(stack, dispatcher, source, { chain: [link(unit, { gain })], maxAttempts: 2 });
+  const deafen = (deaf: boolean) => {
+    line.deaf = deaf;
+  };
   const alertOf = (code: string, severity: string) =>
     alerts.find(({ alert }) => alert.problem.code === code && alert.severity === severity)?.alert;
 
@@ -121,6 +132,45 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     assert.ok(Math.abs(rmsDbfs(again.samples) + 26) < 0.01, 'of the second attempt every sample has its settings');
     assert.ok(alertOf('processor.lost', 'notice'), 'struck off');
   });
+
+  for (const [how, cut, mend] of [
+    ['is cut behind its adapter', () => deafen(true), () => deafen(false)],
+    ['goes with its terminal', () => line.unplug(), () => line.plug()],
+  ] as const)
+    it(`a line that ${how} is told within a second, and its outputs are silent at once`, async (t) => {
+      for (let left = TRIES; ; left--) {
+        const settings = { 'inGain@in=1': 3, 'outVol@out=1': -60, 'mute@out=1': false };
+        const chain = [link('matrix', settings)];
+        const [lost, other] = await Promise.all([
+          offerJob(stack, dispatcher, source, { chain, maxAttempts: 2 }),
+          offer('eq-b', -12),
+        ]);
+        let tookMs = Number.POSITIVE_INFINITY;
+        await during(lost, 3, async () => {
+          const cutAtMs = performance.now();
+          await cut();
+          await until(() => alertOf('processor.lost', 'critical') !== undefined, 30_000, 'the alert');
+          tookMs = performance.now() - cutAtMs;
+        });
+        assert.deepEqual(alertOf('processor.lost', 'critical')!.problem.details, { processor: 'matrix' });
+        assert.equal((await voided(lost)).code, 'processor.lost');
+        const audibleFrames = await gear<number>(stack, { unit: 'matrix', do: 'audibleAfterLoss', send: 3 });
+        t.diagnostic(
+          `the alert came after ${tookMs.toFixed(0)} ms, silence ${audibleFrames} frames after the loss was known`,
+        );
+        assert.ok(audibleFrames <= SILENT_FRAMES, `${audibleFrames} frames were heard after the loss was known`);
+
+        const untouched = await finishedTake(suite, stack, dispatcher, other);
+        assert.equal(untouched.certificate.attempt, 1);
+        await mend();
+        const again = await finishedTake(suite, stack, dispatcher, lost);
+        assert.equal(again.certificate.attempt, 2);
+        assert.ok(alertOf('processor.lost', 'notice'), 'struck off');
+        if (tookMs <= ALERT_MS) return;
+        assert.ok(left > 1, `the alert took ${tookMs.toFixed(0)} ms`);
+        alerts.length = 0;
+      }
+    });
 
   it('a unit that comes back is brought into its safe state, job or no job', async () => {
     await gear(stack, { unit: 'eq-a', do: 'unplug' });

@@ -1,6 +1,6 @@
 /**
  * outboardd with hands at its gear: the real rig, put together as its main.ts does, whose simulated units can be unplugged, restarted and turned
- * from outside, and whose outputs can be listened to. It takes orders as lines of JSON on `gear.sock` beside its control socket and answers each
+ * from outside, and whose outputs can be listened to. Units on ports of this host are the rig's own. It takes orders as lines of JSON on `gear.sock` beside its control socket and answers each
  * with a line.
  */
 import { createServer } from 'node:net';
@@ -11,6 +11,7 @@ import { asOutboardError } from '../../core/errors.js';
 import { audioDriver } from '../../daemon/audio-driver.js';
 import { createLogger } from '../../daemon/log.js';
 import { rigOptions } from '../../daemon/rig/assemble.js';
+import type { UnitFactory } from '../../daemon/rig/rack.js';
 import { Rig } from '../../daemon/rig/rig.js';
 import { loadRigConfig } from '../../daemon/rig-config.js';
 import { createUnit } from '../../drivers/processors/unit.js';
@@ -25,17 +26,24 @@ export type GearOrder =
   | { unit: string; do: 'turn'; key: string; value: SettingValue; announce?: string }
   | { unit: string; do: 'value'; key: string }
   /** Milliseconds since a sample was last heard at this output (from 1), null when there never was one. */
-  | { do: 'silentFor'; send: number };
+  | { do: 'silentFor'; send: number }
+  /** Frames that were played from the moment in which the link to the unit was last known to be lost until this output was silent. */
+  | { unit: string; do: 'audibleAfterLoss'; send: number };
 
 const log = createLogger('faulty-rig', 'warn');
 const transports = new Map<string, VirtualTransport>();
-const lastAudible = new Map<number, number>();
+/** By output from 0: on the monotonic clock, and in frames played. */
+const lastAudible = new Map<number, { atMs: number; atFrame: number }>();
+/** By unit, in frames played. */
+const lastLost = new Map<string, number>();
+let played = 0;
 
 function obey(order: GearOrder): unknown {
   if (order.do === 'silentFor') {
     const at = lastAudible.get(order.send - 1);
-    return at === undefined ? null : performance.now() - at;
+    return at === undefined ? null : performance.now() - at.atMs;
   }
+  if (order.do === 'audibleAfterLoss') return lastAudible.get(order.send - 1)!.atFrame - lastLost.get(order.unit)!;
   const transport = transports.get(order.unit);
   if (!transport) throw new Error(`there is no unit ${order.unit}`);
   if (order.do === 'unplug') transport.unplug();
@@ -60,19 +68,28 @@ try {
   const process_ = analog.process.bind(analog);
   analog.process = (sends, returns, frames) => {
     sends.forEach((block, send) => {
-      if (block.subarray(0, frames).some((sample) => Math.abs(sample) > AUDIBLE))
-        lastAudible.set(send, performance.now());
+      const at = block.subarray(0, frames).findLastIndex((sample) => Math.abs(sample) > AUDIBLE);
+      if (at >= 0) lastAudible.set(send, { atMs: performance.now(), atFrame: played + at });
     });
+    played += frames;
     process_(sends, returns, frames);
+  };
+  const makeUnit: UnitFactory = (name, profile, insert) => {
+    if (!('virtual' in loaded.config.processors[name]!.port)) return options.makeUnit(name, profile, insert);
+    const transport = createVirtualTransport(profile, analog.modifierOf(name, insert));
+    transports.set(name, transport);
+    return createUnit({ name, profile, transport, logger: log, backoff: { baseMs: 50, maxMs: 200 } });
   };
   const rig = new Rig({
     ...options,
     audio,
     device,
     makeUnit: (name, profile, insert) => {
-      const transport = createVirtualTransport(profile, analog.modifierOf(name, insert));
-      transports.set(name, transport);
-      return createUnit({ name, profile, transport, logger: log, backoff: { baseMs: 50, maxMs: 200 } });
+      const unit = makeUnit(name, profile, insert);
+      unit.onState((state) => {
+        if (state === 'lost') lastLost.set(name, played);
+      });
+      return unit;
     },
   });
   process.on('SIGTERM', () => void rig.stop().then(() => process.exit(0)));

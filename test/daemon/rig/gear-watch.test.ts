@@ -12,10 +12,15 @@ function played(name: string) {
   const changes = new Set<(change: LocalChange) => void>();
   const unit = {
     name,
+    profile: { identity: [] as unknown[] } as unknown as WatchedUnit['profile'],
     state: 'ready' as UnitState,
     lastFault: undefined as OutboardError | undefined,
     asked: [] as string[],
     has: {} as Settings,
+    async identify() {
+      unit.asked.push('who are you');
+      return {};
+    },
     async readBack(settings: Settings): Promise<RecalledSetting[]> {
       return Object.entries(settings).map(([key, value]) => {
         unit.asked.push(key);
@@ -114,6 +119,21 @@ describe('the watch over the gear of a take', () => {
     assert.deepEqual(other.unit.asked, []);
     assert.equal(watch.signal.aborted, false);
     assert.equal(one.listeners() + other.listeners(), 0, 'nothing is left behind');
+  });
+
+  it('asks a unit that reports no setting who it is, where it can be asked that', async (t) => {
+    const { one, other, watch } = bench(t);
+    one.unit.profile = { identity: [{ tx: 'ID?' }] } as unknown as WatchedUnit['profile'];
+    const asked = new Promise<void>((resolve) => {
+      one.unit.identify = () => {
+        resolve();
+        return Promise.reject(new OutboardError('processor.timeout', 'no answer'));
+      };
+    });
+    watch.ask([[{ name: 'drive', requested: 1, sent: 1, state: 'sent, unverified' }], []]);
+    await asked;
+    await once(watch.signal, 'abort');
+    assert.deepEqual(other.unit.asked, []);
   });
 
   it('hears a drift that nobody announced, and an answer that does not come', async (t) => {
