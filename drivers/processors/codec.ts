@@ -1,6 +1,6 @@
 /**
- * What a parameter is on the wire. The unit sets and reads through `Codec` alone and never sees an encoding; the simulated unit and the checks
- * use `Mirror`, the same knowledge seen from the other end. All messages are frames: latin1, one character for each byte.
+ * What a parameter is on the wire. The unit sets and reads through `Codec` and never sees an encoding; the simulated unit, the checks and whoever
+ * wants to know what an answer will look like use `Mirror`, the same knowledge seen from the other end. All messages are frames: latin1, one character for each byte.
  */
 import type { Decimal } from './decimal.js';
 

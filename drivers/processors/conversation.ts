@@ -27,10 +27,17 @@ export class NoAnswer extends Error {
   }
 }
 
+/** An answer as the unit spells it, and what it means. */
+export interface Usual<T> {
+  readonly frame: string;
+  readonly value: T;
+}
+
 interface Pending {
   /** What the unit repeats before it answers, as far as it has not yet. */
   echoes: string[];
   judge: Judge<unknown>;
+  usual: Usual<unknown> | undefined;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -121,15 +128,17 @@ export class Conversation implements LinkListener {
   }
 
   /**
-   * Sends a command, message by message, and waits for its answer.
+   * Sends a command, message by message, and waits for its answer. `usual` is asked for while the bytes are on their way: an answer that is
+   * spelled so need not be judged, and the next command does not wait for that.
    *
    * @throws NoAnswer when the unit is silent, busy, refuses or says something else; OutboardError processor.lost when the link is gone
    */
-  async ask<T>(command: string | readonly string[], judge: Judge<T>): Promise<T> {
+  async ask<T>(command: string | readonly string[], judge: Judge<T>, usual?: () => Usual<T> | undefined): Promise<T> {
     if (this.#pending !== undefined) throw new Error('a command is in flight already');
     const messages = typeof command === 'string' ? [command] : command;
     const [last = ''] = messages.slice(-1);
-    await this.#pace();
+    const restMs = this.#restMs();
+    if (restMs > 0) await this.rest(restMs);
     let timer: NodeJS.Timeout | undefined;
     const echoes = this.#profile.framing.echo === 'command' ? [...messages] : [];
     let reject = (_: Error): void => undefined;
@@ -139,7 +148,7 @@ export class Conversation implements LinkListener {
     });
     // An earlier message may fail first: then nobody awaits this promise.
     answer.catch(() => undefined);
-    const pending: Pending = { echoes, judge, resolve: resolve as (value: unknown) => void, reject };
+    const pending: Pending = { echoes, judge, usual: undefined, resolve: resolve as (value: unknown) => void, reject };
     this.#pending = pending;
     const { replyMs } = this.#profile.pacing;
     const silent = (): void =>
@@ -156,6 +165,7 @@ export class Conversation implements LinkListener {
         },
         (error: Error) => pending.reject(error),
       );
+      pending.usual = usual?.();
       const said = await answer;
       this.slowestAnswerMs = Math.max(this.slowestAnswerMs, performance.now() - askedAtMs);
       return said;
@@ -173,7 +183,8 @@ export class Conversation implements LinkListener {
   async tell(command: string | readonly string[]): Promise<void> {
     if (this.#profile.framing.echo === 'command')
       return await this.ask(command, (rest) => (rest === '' ? { kind: 'answer', value: undefined } : undefined));
-    await this.#pace();
+    const restMs = this.#restMs();
+    if (restMs > 0) await this.rest(restMs);
     for (const message of typeof command === 'string' ? [command] : command) await this.#write(message);
   }
 
@@ -205,11 +216,10 @@ export class Conversation implements LinkListener {
     await link?.close();
   }
 
-  /** Waits for the pause that the unit needs between two commands. */
-  async #pace(): Promise<void> {
+  /** What is left of the pause that the unit needs between two commands, ms. @throws OutboardError processor.lost */
+  #restMs(): number {
     if (this.#link === undefined || this.#ended.signal.aborted) throw this.#gone();
-    const restMs = this.#lastByteAtMs + this.#profile.pacing.gapMs - performance.now();
-    if (restMs > 0) await this.rest(restMs);
+    return this.#lastByteAtMs + this.#profile.pacing.gapMs - performance.now();
   }
 
   /** Hands one message to the link. Resolves when the link says that its bytes have left. */
@@ -267,6 +277,7 @@ export class Conversation implements LinkListener {
     }
     // As long as its echo is due, nobody knows what the unit heard.
     const isEchoed = pending?.echoes.length === 0;
+    if (isEchoed && frame === pending?.usual?.frame) return pending.resolve(pending.usual.value);
     const verdict = isEchoed ? pending?.judge(frame) : undefined;
     if (verdict?.kind === 'answer') return pending?.resolve(verdict.value);
     const meaning = this.#speech.error(frame);

@@ -13,6 +13,7 @@ const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/;
 
 /** The decimal that a finite number prints as (ECMAScript's shortest form); -0 is 0. @throws RangeError for NaN and infinities */
 export function decimalOf(value: number): Decimal {
+  if (Number.isSafeInteger(value)) return { digits: BigInt(value), places: 0 };
   const match = NUMBER.exec(String(value));
   if (match === null) throw new RangeError(`${value} is not a finite number`);
   const [, sign, whole = '', fraction = '', exponent = '0'] = match;
@@ -24,7 +25,7 @@ export function decimalOf(value: number): Decimal {
 
 /** The same value with at least `places` places. */
 function scaled(d: Decimal, places: number): bigint {
-  return d.digits * 10n ** BigInt(places - d.places);
+  return places === d.places ? d.digits : d.digits * 10n ** BigInt(places - d.places);
 }
 
 export function add(a: Decimal, b: Decimal): Decimal {
@@ -81,7 +82,7 @@ export function roundedTo(step: Decimal, a: Decimal, n: bigint, m: bigint): Deci
 
 /** The nearest double; never -0. */
 export function toNumber(d: Decimal): number {
-  return Number(`${d.digits}e-${d.places}`) + 0;
+  return d.places === 0 ? Number(d.digits) : Number(`${d.digits}e-${d.places}`) + 0;
 }
 
 /** Fixed notation of the magnitude with exactly `places` places, or undefined where that would lose digits. */

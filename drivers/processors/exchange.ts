@@ -105,7 +105,7 @@ export class Exchange {
   }
 
   async #setOnce({ parameter, index, w, key }: Target): Promise<void> {
-    const { codec } = parameter;
+    const { codec, mirror } = parameter;
     let dump: string | undefined;
     const modified = codec.modifies?.(index);
     if (modified !== undefined) {
@@ -123,12 +123,12 @@ export class Exchange {
         return { kind: 'other', message: `${shown(messages.join(''))} was acknowledged as ${shown(frame)} (${key})` };
       return { kind: 'answer', value: true };
     };
-    await this.#conversation.ask(messages, judge);
+    await this.#conversation.ask(messages, judge, () => mirror.ack && { frame: mirror.ack(index, w), value: true });
   }
 
   /** The present value. @throws OutboardError processor.* */
-  async read(question: Question): Promise<Reading> {
-    return await this.#conversation.turn(() => this.#persist(() => this.#readOnce(question)));
+  async read(target: Target): Promise<Reading> {
+    return await this.#conversation.turn(() => this.#persist(() => this.#readOnce(target)));
   }
 
   /**
@@ -145,28 +145,32 @@ export class Exchange {
     );
   }
 
-  async #readOnce(question: Question): Promise<Reading> {
-    const { parameter, index, key } = question;
+  async #readOnce(target: Target): Promise<Reading> {
+    const { parameter, index, key, w, value } = target;
+    const { mirror } = parameter;
     const { read } = parameter.codec;
     if (read === undefined) throw new Error(`${key} cannot be read`);
     if (read.kind === 'dump') {
       const name = read.dump(index);
-      return this.#inDump(name, await this.#dumpOnce(name, false), question);
+      return this.#inDump(name, await this.#dumpOnce(name, false), target);
     }
     const tx = read.tx(index);
-    return await this.#conversation.ask<Reading>(tx, (frame) => {
+    const judge: Judge<Reading> = (frame) => {
       const said = read.reply(frame);
       if (said === undefined || (said.index !== null && said.index !== index)) return undefined;
       if (said.pending === true) return { kind: 'answer', value: undefined };
       if (said.w === null) return undefined;
-      const reading = decoded(question, said);
+      const reading = decoded(target, said);
       return reading === undefined
         ? {
             kind: 'other',
             message: `${shown(tx)} was answered with ${shown(frame)}, which is no value that the profile knows`,
           }
         : { kind: 'answer', value: reading };
-    });
+    };
+    // Mostly it has what it should have.
+    const usual = () => mirror.reply && { frame: mirror.reply(index, w), value: { w, value } };
+    return await this.#conversation.ask(tx, judge, usual);
   }
 
   #inDump(name: string, frame: string, question: Question): Reading {

@@ -126,8 +126,9 @@ export function settlingMs(parameter: Parameter, from: SettingValue | undefined,
   return Math.max(settleMs, settlePer.base + settlePer.perUnit * change);
 }
 
-/** True when both numbers stand for the same value: a unit may have several for "off". */
+/** True when both numbers stand for the same value: a unit may have several for "off". At least one of them has to stand for any. */
 export function sameValue({ taper }: Pick<Parameter, 'taper'>, a: Decimal, b: Decimal): boolean {
+  if (a.digits === b.digits && a.places === b.places) return true;
   const value = taper.decode(a);
   return value !== undefined && value === taper.decode(b);
 }

@@ -110,7 +110,7 @@ export class Recall {
     this.#checkNeeds(needed);
     await this.#prepareRestores(pass, inOrder);
     for (const group of byParameter(inOrder)) {
-      const { settings, settleMs } = heldWhile(this.#profile, this.#changing(group));
+      const { settings, settleMs } = this.#heldWhile(group);
       await this.#letGo(
         pass,
         [...pass.held.keys()].filter((key) => !settings.has(key)),
@@ -155,12 +155,18 @@ export class Recall {
     return targets.filter(
       ({ parameter, key }, i) =>
         readsBack(parameter) &&
-        targets.findIndex((other) => other.key === key) === i &&
         ('by' in (targets[i] as object) ||
           parameter.slew !== undefined ||
           parameter.settlePer !== undefined ||
-          changing.has(parameter.name)),
+          changing.has(parameter.name)) &&
+        targets.findIndex((other) => other.key === key) === i,
     );
+  }
+
+  /** What interlocks demand of settings of one parameter, as far as they change. */
+  #heldWhile(group: readonly Target[]): ReturnType<typeof heldWhile> {
+    const isInterlocked = this.#profile.interlocks.some(({ changing }) => changing.has(group[0]?.parameter.name ?? ''));
+    return heldWhile(this.#profile, isInterlocked ? this.#changing(group) : []);
   }
 
   #changing(targets: readonly Target[]): Target[] {
@@ -174,7 +180,7 @@ export class Recall {
   async #prepareRestores(pass: Pass, inOrder: readonly Target[]): Promise<void> {
     const all = new Map<string, Target>();
     for (const group of byParameter(inOrder))
-      for (const held of heldWhile(this.#profile, this.#changing(group)).settings.values()) all.set(held.key, held);
+      for (const held of this.#heldWhile(group).settings.values()) all.set(held.key, held);
     const unnamed = [...all.values()].filter(({ key }) => !pass.targets.some((target) => target.key === key));
     await this.read(unnamed);
     for (const held of all.values()) {
@@ -318,6 +324,8 @@ class Pass {
 
   /** To be called before the target is sent: only what changes has to settle. */
   settles(target: Target, known: Knowledge): void {
+    const { settleMs, settlePer } = target.parameter;
+    if (settlePer === undefined && settleMs <= this.settleMs) return;
     const present = known.present(target.key);
     if (present !== undefined && sameValue(target.parameter, present, target.w)) return;
     const from = present === undefined ? undefined : target.parameter.taper.decode(present);
@@ -332,9 +340,9 @@ export function safeTargets(profile: Profile): Target[] {
 }
 
 /** True when the reading is the value that was asked for, within what the profile tolerates. */
-export function agrees({ parameter, w }: Target, reading: Reading): boolean {
+export function agrees({ parameter, value, w }: Target, reading: Reading): boolean {
   if (reading === undefined) return false;
-  return sameValue(parameter, reading.w, w) || compare(absolute(subtract(reading.w, w)), parameter.tolWire) <= 0;
+  return reading.value === value || compare(absolute(subtract(reading.w, w)), parameter.tolWire) <= 0;
 }
 
 /** Neighbours of one parameter move together. */

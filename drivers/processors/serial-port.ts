@@ -64,7 +64,8 @@ export class OpenPort {
       } catch (cause) {
         return listener.lost(cause instanceof Error ? cause : new Error(String(cause)));
       }
-      this.listen(listener);
+      // Not before the next command is out: it may wait for these bytes.
+      setImmediate(() => this.#port.isOpen && this.listen(listener));
       if (count !== undefined) listener.data(this.#buffer.slice(0, count));
     });
   }

@@ -28,10 +28,12 @@ function find(params: ReadonlyMap<string, Parameter>, key: string): Named | unde
   const [name = '', at] = key.split('@', 2);
   const parameter = params.get(name);
   if (parameter === undefined) return undefined;
-  const index = indicesOf(parameter).find((i) => settingKey(parameter, i) === key);
-  return index === undefined || (at === undefined) !== (parameter.axis === undefined)
-    ? undefined
-    : { parameter, index };
+  const { axis } = parameter;
+  if (axis === undefined) return at === undefined ? { parameter, index: null } : undefined;
+  const index = Number(at?.split('=')[1]);
+  const isOnAxis = Number.isInteger(index) && index >= axis.from && index <= axis.to;
+  // Spelled in this way only: not as 07 or 7.0.
+  return isOnAxis && settingKey(parameter, index) === key ? { parameter, index } : undefined;
 }
 
 function legalNames(params: ReadonlyMap<string, Parameter>): string {
