@@ -156,9 +156,9 @@ class CabledLink implements VirtualLink {
     void this.#cable.pull();
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<number> {
     if (this.#link === undefined) throw new Error('the link is not open');
-    await this.#link.write(bytes);
+    return await this.#link.write(bytes);
   }
 
   async close(): Promise<void> {

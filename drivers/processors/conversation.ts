@@ -101,8 +101,8 @@ export class Conversation implements LinkListener {
   }
 
   /**
-   * Milliseconds on the monotonic clock at which the last byte went or came. With software pacing it lies ahead while the bytes that were
-   * handed over are still on their way.
+   * Milliseconds on the monotonic clock at which the last byte went or came. It lies ahead while the bytes that were handed over are still on
+   * their way.
    */
   get lastByteAtMs(): number {
     return this.#lastByteAtMs;
@@ -176,7 +176,7 @@ export class Conversation implements LinkListener {
   }
 
   /**
-   * Sends a command that the unit does not answer; where it echoes, the echo is awaited.
+   * Sends a command that the unit does not answer. Resolves when its bytes have left; where the unit echoes, with the echo.
    *
    * @throws NoAnswer when a declared echo does not come or differs; OutboardError processor.lost
    */
@@ -185,7 +185,9 @@ export class Conversation implements LinkListener {
       return await this.ask(command, (rest) => (rest === '' ? { kind: 'answer', value: undefined } : undefined));
     const restMs = this.#restMs();
     if (restMs > 0) await this.rest(restMs);
-    for (const message of typeof command === 'string' ? [command] : command) await this.#write(message);
+    let leftAtMs = 0;
+    for (const message of typeof command === 'string' ? [command] : command) leftAtMs = await this.#write(message);
+    await this.rest(leftAtMs - performance.now());
   }
 
   /**
@@ -222,28 +224,30 @@ export class Conversation implements LinkListener {
     return this.#lastByteAtMs + this.#profile.pacing.gapMs - performance.now();
   }
 
-  /** Hands one message to the link. Resolves when the link says that its bytes have left. */
-  async #write(message: string): Promise<void> {
+  /** Hands one message to the link, when those before it have left. Resolves with the monotonic time in ms at which its own have. */
+  async #write(message: string): Promise<number> {
     const link = this.#link;
     if (link === undefined || this.#ended.signal.aborted) throw this.#gone();
     const { replyMs, bytesPerSec } = this.#profile.pacing;
     const bytes = Buffer.from(message + this.#profile.framing.txEnd, 'latin1');
     // A link that takes bytes faster than the unit does (USB-MIDI) would overrun it: the message waits until those before it have gone.
     const wireMs = bytesPerSec === undefined ? 0 : (1000 * bytes.length) / bytesPerSec;
-    const waitMs = bytesPerSec === undefined ? 0 : this.#lastByteAtMs - performance.now();
+    const waitMs = this.#lastByteAtMs - performance.now();
     if (waitMs > 0) await this.rest(waitMs);
     // Generous against the slowest line: a driver that never confirms must not hold the unit for ever.
     const limitMs = 10 * replyMs;
     const count = ++this.#exchanged;
     let stop = (_: Error): void => undefined;
+    let leftAtMs: number;
     try {
-      const written = new Promise<void>((resolve, reject) => {
+      const written = new Promise<number>((resolve, reject) => {
         stop = reject;
         this.#waiting.add(stop);
         link.write(bytes).then(resolve, reject);
       });
       this.#lastByteAtMs = performance.now() + wireMs;
-      await within(limitMs, written, () => new Error(`the bytes did not leave within ${limitMs} ms`));
+      const taken = await within(limitMs, written, () => new Error(`the bytes were not taken within ${limitMs} ms`));
+      leftAtMs = Math.max(taken, this.#lastByteAtMs, performance.now());
     } catch (cause) {
       if (this.#ended.signal.aborted) throw this.#gone();
       const error = this.#lostError(`writing failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
@@ -253,7 +257,8 @@ export class Conversation implements LinkListener {
       this.#waiting.delete(stop);
     }
     // Unless the answer was faster than the confirmation.
-    if (this.#exchanged === count) this.#lastByteAtMs = Math.max(this.#lastByteAtMs, performance.now());
+    if (this.#exchanged === count) this.#lastByteAtMs = leftAtMs;
+    return leftAtMs;
   }
 
   /** Waits without speaking, not a moment less. @throws OutboardError processor.lost when the link goes meanwhile */

@@ -2,7 +2,6 @@
  * A unit at a MIDI port of the host. The sequencer tells nobody that a port has gone, and takes messages for it without a word; so the port is looked
  * for, by its full name, as long as the link is open.
  */
-import { delay } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
 import { loadMidi, type MidiLibrary } from './midi-library.js';
 import { splitMessages } from './midi-messages.js';
@@ -94,21 +93,21 @@ class MidiLink implements Link {
     this.#watchLater();
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<number> {
     this.#ended.signal.throwIfAborted();
     const messages = splitMessages(bytes);
     const tooLong = messages.find((message) => message.length > this.#settings.sysexMax);
     // The sequencer loses parts of long messages; half of one could be a whole other one.
     if (tooLong !== undefined)
       throw new RangeError(`a message of ${tooLong.length} bytes; at most ${this.#settings.sysexMax} are sent`);
-    const leftAtMs = this.#pace?.push(bytes.length) ?? 0;
+    const leftAtMs = this.#pace?.push(bytes.length) ?? performance.now();
     try {
       for (const message of messages) this.#output.sendMessage(Buffer.from(message));
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
-    if (leftAtMs > 0) await delay(Math.max(0, leftAtMs - performance.now()), this.#ended.signal);
+    return leftAtMs;
   }
 
   async close(): Promise<void> {

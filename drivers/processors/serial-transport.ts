@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { delay, until, within } from '../../core/duration.js';
+import { delay, within } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
 import { type LineOptions, OpenPort } from './serial-port.js';
 import type { Link, LinkListener, Transport } from './transport.js';
@@ -55,7 +55,7 @@ class SerialTransport implements Transport {
     try {
       await keepTerminalReady(path);
       // Opening raises DTR, at which many units restart.
-      if (bootMs > 0) await link.whileOpen(delay(bootMs, signal));
+      if (bootMs > 0) await link.starting(bootMs, signal);
       signal.throwIfAborted();
       link.listen();
       return link;
@@ -152,32 +152,21 @@ class SerialLink implements Link {
     this.#listening = !this.#ended.signal.aborted;
   }
 
-  /** @throws the reason of its end when the link ends meanwhile */
-  async whileOpen(wait: Promise<void>): Promise<void> {
-    const { signal } = this.#ended;
-    let stop = (): void => undefined;
-    const end = new Promise<never>((_, reject) => {
-      stop = () => reject(signal.reason);
-      signal.addEventListener('abort', stop, { once: true });
-      if (signal.aborted) stop();
-    });
-    try {
-      await Promise.race([wait, end]);
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
+  /** Waits for the unit to start up. @throws the reason of the end when the link ends meanwhile */
+  async starting(bootMs: number, signal: AbortSignal): Promise<void> {
+    await delay(bootMs, AbortSignal.any([signal, this.#ended.signal]));
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<number> {
     this.#ended.signal.throwIfAborted();
     const leftAtMs = this.#pace.push(bytes.length);
     try {
-      await this.whileOpen(this.#port.write(bytes));
+      await this.#port.write(bytes);
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
-    await until(leftAtMs, this.#ended.signal);
+    return leftAtMs;
   }
 
   close(): Promise<void> {

@@ -11,8 +11,11 @@ export interface LinkListener {
 }
 
 export interface Link {
-  /** Resolves when the bytes have left for the unit. A rejection means that the link is gone. */
-  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Hands bytes over, behind those before them. Resolves, when they were taken, with the time in ms on the monotonic clock (performance.now) at
+   * which the last of them has left for the unit. A rejection means that the link is gone.
+   */
+  write(bytes: Uint8Array): Promise<number>;
   /** May be called twice; nothing is delivered afterwards. */
   close(): Promise<void>;
 }

@@ -103,9 +103,10 @@ class SimulatedLink implements VirtualLink {
     this.#received = received;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<number> {
     if (!this.isOpen) throw new Error('the link is closed');
     this.#received(Uint8Array.from(bytes));
+    return performance.now();
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,7 @@ export abstract class FakeWire implements Transport {
         queueMicrotask(() => {
           if (open) for (const piece of pieces) this.deliver(piece);
         });
+        return performance.now();
       },
       close: async () => {
         open = false;

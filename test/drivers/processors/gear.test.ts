@@ -174,7 +174,10 @@ function preamp(address = 0) {
     open: async (to) => {
       listener = to;
       return {
-        write: async (bytes) => peer.hear(bytes),
+        write: async (bytes) => {
+          peer.hear(bytes);
+          return performance.now();
+        },
         close: async () => {
           listener = undefined;
         },
