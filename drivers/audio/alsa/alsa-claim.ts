@@ -26,6 +26,7 @@ import { type HeldDevices, lookAt, probe, proofOf } from './proof.js';
 export interface AlsaClaimOptions {
   native: NativeAlsa;
   procRoot: string;
+  deviceRoot: string;
   ringSeconds: number;
   held: HeldDevices;
 }
@@ -73,12 +74,12 @@ export class AlsaClaim implements Claim {
 
   /** Opens every sub-device and proves the hold. @throws OutboardError audio.busy | audio.gone | audio.denied */
   async open(): Promise<void> {
-    const { procRoot, held } = this.#o;
+    const { held } = this.#o;
     const names = ({ device, count }: HeldDevices['playback']) =>
       Array.from({ length: count }, (_, i) => `${device.name},SUBDEV=${i}`);
     try {
       const answer = await this.#thread.open(names(held.playback), names(held.capture));
-      if (answer.errno !== 0) throw openError(answer.errno, procRoot, held);
+      if (answer.errno !== 0) throw openError(answer.errno, this.#o, held);
       await this.verifyClaim({ probe: true });
       if (this.#state === 'lost') throw this.#gone();
       if (this.#state === 'faulted') throw this.#taken();

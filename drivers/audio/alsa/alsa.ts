@@ -6,12 +6,15 @@ import { OutboardError } from '../../../core/errors.js';
 import type { AudioInterface, Claim } from '../port.js';
 import { AlsaClaim } from './alsa-claim.js';
 import { type DeviceName, parseDeviceName } from './device-name.js';
+import { DEVICE_ROOT } from './device-nodes.js';
 import { loadNative } from './native.js';
 import { type Direction, listCards, listDevices, subDevices } from './proc.js';
 
 export interface AlsaOptions {
   /** Where the kernel tells of its sound cards; /proc/asound when absent. */
   procRoot?: string;
+  /** Where its device nodes are; /dev/snd when absent. */
+  deviceRoot?: string;
   /** How long the rings are, and so how long JavaScript may be held up; 1.5 s when absent. */
   ringSeconds?: number;
 }
@@ -19,7 +22,7 @@ export interface AlsaOptions {
 const MAX_SUBDEVICES = 32;
 
 export function createAlsaInterface(options: AlsaOptions = {}): AudioInterface {
-  const { procRoot = '/proc/asound', ringSeconds = 1.5 } = options;
+  const { procRoot = '/proc/asound', deviceRoot = DEVICE_ROOT, ringSeconds = 1.5 } = options;
   return {
     list: async () => listDevices(procRoot),
 
@@ -29,7 +32,7 @@ export function createAlsaInterface(options: AlsaOptions = {}): AudioInterface {
         playback: holdAll(procRoot, parseDeviceName(names.playback), 'playback'),
         capture: holdAll(procRoot, parseDeviceName(names.capture), 'capture'),
       };
-      const claim = new AlsaClaim({ native, procRoot, ringSeconds, held });
+      const claim = new AlsaClaim({ native, procRoot, deviceRoot, ringSeconds, held });
       await claim.open();
       return claim;
     },

@@ -2,6 +2,7 @@
 import { getSystemErrorName } from 'node:util';
 import { OutboardError } from '../../../core/errors.js';
 import type { StreamRequest } from '../port.js';
+import { deniedNode } from './device-nodes.js';
 import type { NativeAnswer } from './native.js';
 import { listCards } from './proc.js';
 import type { HeldDevices } from './proof.js';
@@ -15,7 +16,12 @@ export function errnoName(errno: number): string {
 }
 
 /** Why the device could not be opened. */
-export function openError(errno: number, procRoot: string, held: HeldDevices): OutboardError {
+export function openError(
+  errno: number,
+  roots: { procRoot: string; deviceRoot: string },
+  held: HeldDevices,
+): OutboardError {
+  const { procRoot } = roots;
   const name = errnoName(errno);
   const { playback, capture } = held;
   const devices = [...new Set([playback.device.name, capture.device.name])].join(' and ');
@@ -31,10 +37,19 @@ export function openError(errno: number, procRoot: string, held: HeldDevices): O
       details: { errno: name },
     });
   }
+  const denied = deniedNode(roots, playback.device) ?? deniedNode(roots, capture.device);
+  if (denied !== null) return deniedError(devices, denied);
   const cards = listCards(procRoot);
   const there = cards.length > 0 ? `the cards here are ${cards.join(', ')}` : 'there is no sound card here';
   return new OutboardError('audio.gone', `${devices} cannot be opened (${name}); ${there}.`, {
     details: { errno: name },
+  });
+}
+
+/** @param devices their names */
+export function deniedError(devices: string, { node, errno }: { node: string; errno: string }): OutboardError {
+  return new OutboardError('audio.denied', `This user may not open ${devices} (${errno} on ${node}).`, {
+    details: { errno, node },
   });
 }
 

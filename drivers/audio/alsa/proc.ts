@@ -42,6 +42,12 @@ export function listCards(procRoot: string): string[] {
   return [...cards(procRoot).keys()];
 }
 
+/** Cards are numbered in the order in which they were found. Null when there is no such card. */
+export function cardNumber(procRoot: string, card: string): number | null {
+  const folder = cards(procRoot).get(card);
+  return folder === undefined ? null : Number(/\d+$/.exec(folder)![0]);
+}
+
 /** @returns null when there is no such card, or it has no such direction */
 export function subDevices(procRoot: string, device: DeviceName, direction: Direction): SubDevice[] | null {
   const card = cards(procRoot).get(device.card);

@@ -1,9 +1,11 @@
 /** Where a device stands: in the kernel's folders, in PortAudio's list, and why it may not be there. */
-import { accessSync, constants, existsSync, readlinkSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutboardError } from '../../../core/errors.js';
 import { type DeviceName, parseDeviceName } from '../alsa/device-name.js';
-import { type Direction, subDevices } from '../alsa/proc.js';
+import { deniedNode } from '../alsa/device-nodes.js';
+import { deniedError } from '../alsa/errors.js';
+import { cardNumber, type Direction, subDevices } from '../alsa/proc.js';
 import { holders } from '../alsa/proof.js';
 import type { Listed } from './protocol.js';
 
@@ -24,7 +26,8 @@ export function parsePair(names: { playback: string; capture: string }): DeviceP
  * Refuses what cannot be claimed, from what the kernel tells; opens nothing.
  * @throws OutboardError audio.gone, audio.busy, audio.denied; audio.device for one with several sub-devices
  */
-export function checkClaimable(procRoot: string, pair: DevicePair): void {
+export function checkClaimable(roots: { procRoot: string; deviceRoot: string }, pair: DevicePair): void {
+  const { procRoot, deviceRoot } = roots;
   for (const direction of DIRECTIONS) {
     const device = pair[direction];
     const subs = subDevices(procRoot, device, direction);
@@ -39,37 +42,35 @@ export function checkClaimable(procRoot: string, pair: DevicePair): void {
         `${device.name} has ${subs.length} ${direction} sub-devices and PortAudio can hold one of them: others could use the rest. The alsa driver claims all.`,
       );
     }
-    const node = `/dev/snd/pcmC${cardNumber(procRoot, device)}D${device.device}${LETTER[direction]}`;
-    if (denied(node)) throw new OutboardError('audio.denied', `${node} may not be opened.`);
+    const node = join(deviceRoot, `pcmC${numberOf(procRoot, device)}D${device.device}${LETTER[direction]}`);
+    const denied = deniedNode(roots, device) ?? deniedPcm(node);
+    if (denied !== null) throw deniedError(device.name, denied);
   }
 }
 
 /** How PortAudio lists it: the kernel's card by its present number, at the end of the name. */
 export function listedName(procRoot: string, device: DeviceName): Listed {
-  return { name: `(hw:${cardNumber(procRoot, device)},${device.device})`, whole: false };
+  return { name: `(hw:${numberOf(procRoot, device)},${device.device})`, whole: false };
 }
 
 /** The folder of the one sub-device. */
 export function procFolder(procRoot: string, device: DeviceName, direction: Direction): string {
-  return join(procRoot, `card${cardNumber(procRoot, device)}`, `pcm${device.device}${LETTER[direction]}`, 'sub0');
+  return join(procRoot, `card${numberOf(procRoot, device)}`, `pcm${device.device}${LETTER[direction]}`, 'sub0');
 }
 
-/** Cards are numbered in the order in which they were found; their id is a link to the number. @throws OutboardError audio.gone */
-function cardNumber(procRoot: string, device: DeviceName): string {
-  try {
-    const number = /^card(\d+)$/.exec(readlinkSync(join(procRoot, device.card)))?.[1];
-    if (number !== undefined) return number;
-  } catch {
-    // It has gone.
-  }
-  throw new OutboardError('audio.gone', `There is no card ${device.card}.`);
+/** @throws OutboardError audio.gone */
+function numberOf(procRoot: string, device: DeviceName): number {
+  const number = cardNumber(procRoot, device.card);
+  if (number === null) throw new OutboardError('audio.gone', `There is no card ${device.card}.`);
+  return number;
 }
 
-function denied(node: string): boolean {
+/** Asked for, not tried: whoever opens a PCM takes it. */
+function deniedPcm(node: string): { node: string; errno: string } | null {
   try {
     accessSync(node, constants.R_OK | constants.W_OK);
-    return false;
+    return null;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EACCES';
+    return (error as NodeJS.ErrnoException).code === 'EACCES' ? { node, errno: 'EACCES' } : null;
   }
 }

@@ -13,6 +13,7 @@ import type { ChunkFrame, Listed, Opened, Refusal, Reply } from './protocol.js';
 
 export interface HoldOptions {
   procRoot: string;
+  deviceRoot: string;
   devices: DevicePair;
   listedAs: (device: DeviceName) => Listed;
   listener: ChildListener;
@@ -255,12 +256,12 @@ export class Hold {
   }
 
   #refusal(why: Refusal, message: string, request: StreamRequest | null): OutboardError {
-    const { procRoot, devices } = this.#o;
+    const { devices } = this.#o;
     if (why === 'format' && request !== null) {
       return new OutboardError('audio.format', `The device does not run it: ${message}.`, { details: { ...request } });
     }
     try {
-      checkClaimable(procRoot, devices);
+      checkClaimable(this.#o, devices);
     } catch (error) {
       return error as OutboardError;
     }

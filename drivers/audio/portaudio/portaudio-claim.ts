@@ -20,6 +20,7 @@ import type { Listed } from './protocol.js';
 
 export interface PortaudioClaimOptions {
   procRoot: string;
+  deviceRoot: string;
   devices: DevicePair;
   ringSeconds: number;
   listedAs: (device: DeviceName) => Listed;
@@ -49,6 +50,7 @@ export class PortaudioClaim implements Claim {
     this.#o = o;
     this.#hold = new Hold({
       procRoot: o.procRoot,
+      deviceRoot: o.deviceRoot,
       devices: o.devices,
       listedAs: o.listedAs,
       listener: {

@@ -5,6 +5,7 @@
  */
 import { OutboardError } from '../../../core/errors.js';
 import type { DeviceName } from '../alsa/device-name.js';
+import { DEVICE_ROOT } from '../alsa/device-nodes.js';
 import { listDevices } from '../alsa/proc.js';
 import type { AudioInterface } from '../port.js';
 import { bindingFile } from './binding.js';
@@ -15,6 +16,8 @@ import type { Listed } from './protocol.js';
 export interface PortaudioOptions {
   /** Default /proc/asound. */
   procRoot?: string;
+  /** Default /dev/snd. */
+  deviceRoot?: string;
   /** How long a reader may stay away without losing frames. Default 2.5. */
   ringSeconds?: number;
   /** For a card that PortAudio does not list as the kernel's: how it is listed instead. */
@@ -32,15 +35,17 @@ export function portaudioMissing(): string | null {
 
 export function createPortaudioInterface(o: PortaudioOptions = {}): AudioInterface {
   const procRoot = o.procRoot ?? PROC_ROOT;
+  const deviceRoot = o.deviceRoot ?? DEVICE_ROOT;
   return {
     list: async () => listDevices(procRoot),
     claim: async (names) => {
       const devices = parsePair(names);
       const missing = portaudioMissing();
       if (missing !== null) throw new OutboardError('audio.driver', missing);
-      checkClaimable(procRoot, devices);
+      checkClaimable({ procRoot, deviceRoot }, devices);
       const claim = new PortaudioClaim({
         procRoot,
+        deviceRoot,
         devices,
         ringSeconds: o.ringSeconds ?? RING_SECONDS,
         listedAs: o.listedAs ?? ((device) => listedName(procRoot, device)),

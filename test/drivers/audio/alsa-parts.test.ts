@@ -1,12 +1,15 @@
 /** Parts of the alsa driver that need no card: what the kernel tells, and which frames were told as missing already. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { parseDeviceName } from '../../../drivers/audio/alsa/device-name.js';
+import { openError } from '../../../drivers/audio/alsa/errors.js';
 import { listCards, listDevices, subDevices } from '../../../drivers/audio/alsa/proc.js';
 import { StarvedFrames } from '../../../drivers/audio/alsa/starved-frames.js';
+import { asNobody } from '../../peers/nobody.js';
 import { scratch } from '../../peers/scratch.js';
 
 /** As a kernel shows an HDA card, whose PCMs have one direction each, and a USB interface that somebody plays on. */
@@ -31,12 +34,24 @@ const KERNEL: Record<string, string> = {
   'card10/pcm0c/sub0/hw_params': 'closed\n',
 };
 
-test('cards, devices, owners and parameters are read from /proc/asound', async (t) => {
+/** A folder that everybody may look into, as one of the kernel's. */
+async function publicFolder(t: TestContext): Promise<string> {
   const root = await scratch(t);
+  chmodSync(root, 0o755);
+  return root;
+}
+
+async function kernel(t: TestContext): Promise<string> {
+  const root = await publicFolder(t);
   for (const [name, text] of Object.entries(KERNEL)) {
     mkdirSync(dirname(join(root, name)), { recursive: true });
     writeFileSync(join(root, name), text);
   }
+  return root;
+}
+
+test('cards, devices, owners and parameters are read from /proc/asound', async (t) => {
+  const root = await kernel(t);
   assert.deepEqual(listDevices(root), [
     { name: 'hw:CARD=PCH,DEV=2', description: 'HDA Intel PCH: Alt Analog', inChannels: null, outChannels: 0 },
     { name: 'hw:CARD=PCH,DEV=3', description: 'HDA Intel PCH: HDMI 0', inChannels: 0, outChannels: null },
@@ -51,6 +66,28 @@ test('cards, devices, owners and parameters are read from /proc/asound', async (
   assert.equal(subDevices(root, parseDeviceName('hw:CARD=PCH,DEV=3'), 'capture'), null);
   assert.equal(subDevices(root, parseDeviceName('hw:CARD=Nowhere,DEV=0'), 'capture'), null);
   assert.deepEqual(listDevices(join(root, 'nowhere')), []);
+});
+
+test('a card whose nodes are closed to this user is denied, and not gone as alsa-lib has it', async (t) => {
+  const procRoot = await kernel(t);
+  const deviceRoot = await publicFolder(t);
+  const node = join(deviceRoot, 'controlC10');
+  writeFileSync(node, '', { mode: 0 });
+  const codeOf = (card: string, root = deviceRoot) => {
+    const held = { device: parseDeviceName(`hw:CARD=${card},DEV=0`), count: 1 };
+    const roots = { procRoot, deviceRoot: root };
+    return asNobody(() => openError(constants.errno.ENODEV, roots, { playback: held, capture: held }));
+  };
+  const error = codeOf('Interface');
+  assert.equal(error.code, 'audio.denied');
+  assert.equal(error.message, `This user may not open hw:CARD=Interface,DEV=0 (EACCES on ${node}).`);
+  // A card without such a node, one that the kernel does not know, and nodes that may be opened: then alsa-lib is right.
+  assert.equal(codeOf('PCH').code, 'audio.gone');
+  assert.equal(codeOf('Nowhere').code, 'audio.gone');
+  const open = await publicFolder(t);
+  writeFileSync(join(open, 'controlC10'), '');
+  chmodSync(join(open, 'controlC10'), 0o666);
+  assert.equal(codeOf('Interface', open).code, 'audio.gone');
 });
 
 test('a device is named by its card and a number, and in no other way', () => {

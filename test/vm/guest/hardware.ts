@@ -1,9 +1,11 @@
 /** The devices of this machine: the kernel's own loopback card, its virtual MIDI ports, real serial ports. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { attempt, type Ended, expect, sh } from './shell.js';
-import { CARD, SUBDEVICES } from './site.js';
+import { CARD, PACKAGE, SUBDEVICES } from './site.js';
 
 const SERIAL_PORTS = ['ttyS2', 'ttyS3'];
+const CLAIM = `${PACKAGE}/build/test/vm/guest/claim.js`;
+const NOBODY = '65534';
 
 export async function loadModules(): Promise<string> {
   await sh('modprobe', 'snd-aloop', 'index=0', `id=${CARD}`, `pcm_substreams=${SUBDEVICES}`);
@@ -52,6 +54,19 @@ export async function expectBusy(): Promise<string> {
   for (const { code, said: words } of said)
     expect(code !== 0 && /Device or resource busy/.test(words), `status ${code}: ${words || 'it played'}`);
   return `${said.length} of ${said.length} tries: Device or resource busy`;
+}
+
+/** The driver, run by others than the rig's user: root may open the card and finds it held, nobody may not. */
+export async function expectRefused(): Promise<string> {
+  const command = ['/usr/bin/node', CLAIM, `hw:CARD=${CARD},DEV=0`, `hw:CARD=${CARD},DEV=1`];
+  const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+  const [nobody, root] = [
+    await sh(asNobody[0]!, ...asNobody.slice(1), ...command),
+    await sh(command[0]!, ...command.slice(1)),
+  ];
+  expect(/^audio\.denied: .*EACCES on \/dev\/snd\/controlC0/.test(nobody), nobody);
+  expect(/^audio\.busy: .*by process \d+/.test(root), root);
+  return `nobody is told "${nobody}", root "${root}"`;
 }
 
 export function expectOwner(pid: number): string {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expectCalibrated, expectReleased } from './calibrated.js';
 import { Checks, say } from './checks.js';
-import { expectBusy, expectOwnDevices, expectOwner, loadModules, unplug } from './hardware.js';
+import { expectBusy, expectOwnDevices, expectOwner, expectRefused, loadModules, unplug } from './hardware.js';
 import { expectSameSamples, writeNoise } from './noise.js';
 import { expectRecalled } from './recalled.js';
 import {
@@ -57,6 +57,7 @@ checks.add('the rig has no network', expectRigWithoutNetwork);
 checks.add('the rig has its devices, its files, and no other', expectRigInItsSandbox);
 checks.add('the courier has no devices, no keys, and the network', expectCourierWithoutDevices);
 checks.add('the kernel says that the rig holds the card', async () => expectOwner((await unitState(RIG)).pid));
+checks.add('the driver says of a card who holds it, and to whom it is closed', expectRefused);
 checks.add('aplay gets EBUSY while the daemon idles', async () => {
   const { pid } = await unitState(RIG);
   const busy = await expectBusy();
