@@ -14,7 +14,7 @@ import { BLOCK_FRAMES } from './lane.js';
 import { type SyncLock, SyncMonitor } from './sync-monitor.js';
 import { SyncSequence } from './sync-sequence.js';
 
-/** The longest loop latency that is looked for. */
+/** The longest loop latency that is looked for, beside what the device buffers. */
 const MOST_DELAY_SECONDS = 0.25;
 /** Distance to the hardware at which the sequence begins, and goes on after it was interrupted. */
 const MARGIN_SECONDS = 0.05;
@@ -39,7 +39,7 @@ export class SyncChannel {
     this.#written = claim.position().earliestWrite + this.#marginFrames;
     this.#monitor = new SyncMonitor({
       sequence: this.#sequence,
-      mostDelayFrames: secondsToFrames(MOST_DELAY_SECONDS, granted.rate),
+      mostDelayFrames: secondsToFrames(MOST_DELAY_SECONDS, granted.rate) + granted.periodFrames * granted.periods,
       from: this.#written,
       ...(granted.loopLatencyFrames === null ? {} : { knownFrames: granted.loopLatencyFrames }),
     });
@@ -120,8 +120,8 @@ export class SyncChannel {
     try {
       while (this.lock === null) {
         const { earliestWrite, played } = this.#claim.position();
-        const ahead = Math.min(this.#granted.ringFrames, this.#granted.rate);
-        this.play(earliestWrite, played + ahead);
+        // A second beyond what the device has queued, which alone may be as long.
+        this.play(earliestWrite, Math.min(played + this.#granted.ringFrames, earliestWrite + this.#granted.rate));
         for (let read = reader.read(); ; read = reader.read()) {
           for (const fault of faults.splice(0)) {
             this.heed(fault);
