@@ -7,7 +7,6 @@ import { deniedNode } from '../alsa/device-nodes.js';
 import { deniedError } from '../alsa/errors.js';
 import { cardNumber, type Direction, subDevices } from '../alsa/proc.js';
 import { holders } from '../alsa/proof.js';
-import type { Listed } from './protocol.js';
 
 export interface DevicePair {
   playback: DeviceName;
@@ -48,9 +47,9 @@ export function checkClaimable(roots: { procRoot: string; deviceRoot: string }, 
   }
 }
 
-/** How PortAudio lists it: the kernel's card by its present number, at the end of the name. */
-export function listedName(procRoot: string, device: DeviceName): Listed {
-  return { name: `(hw:${numberOf(procRoot, device)},${device.device})`, whole: false };
+/** What the name ends with under which PortAudio lists it: the kernel's card by its present number. @throws OutboardError audio.gone */
+export function listedName(procRoot: string, device: DeviceName): string {
+  return `(hw:${numberOf(procRoot, device)},${device.device})`;
 }
 
 /** The folder of the one sub-device. */

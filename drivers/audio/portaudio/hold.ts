@@ -3,19 +3,17 @@
  * closing it first: for that moment, some tenths of a second, nobody holds it, and afterwards it is looked at again.
  */
 import { OutboardError } from '../../../core/errors.js';
-import type { DeviceName } from '../alsa/device-name.js';
 import { subDevices } from '../alsa/proc.js';
 import { lookAt, probe, proofOf, type Standing } from '../alsa/proof.js';
 import type { ClaimCheck, ClaimProof, StreamRequest } from '../port.js';
 import { type ChildListener, PortaudioChild } from './child-process.js';
-import { checkClaimable, type DevicePair, procFolder } from './devices.js';
-import type { ChunkFrame, Listed, Opened, Refusal, Reply } from './protocol.js';
+import { checkClaimable, type DevicePair, listedName, procFolder } from './devices.js';
+import type { ChunkFrame, Opened, Refusal, Reply } from './protocol.js';
 
 export interface HoldOptions {
   procRoot: string;
   deviceRoot: string;
   devices: DevicePair;
-  listedAs: (device: DeviceName) => Listed;
   listener: ChildListener;
 }
 
@@ -206,10 +204,10 @@ export class Hold {
   }
 
   #request(request: StreamRequest | null) {
-    const { procRoot, devices, listedAs } = this.#o;
+    const { procRoot, devices } = this.#o;
     return {
-      playback: listedAs(devices.playback),
-      capture: listedAs(devices.capture),
+      playback: listedName(procRoot, devices.playback),
+      capture: listedName(procRoot, devices.capture),
       rate: request?.rate ?? null,
       inChannels: request?.inChannels ?? null,
       outChannels: request?.outChannels ?? null,

@@ -17,7 +17,6 @@ import {
   type Command,
   FrameReader,
   jsonFrame,
-  type Listed,
   type Opened,
   type OpenRequest,
   type Refusal,
@@ -62,10 +61,9 @@ function tell(message: Said): void {
   socket.write(jsonFrame(message));
 }
 
-function find(devices: ListedDevice[], wanted: Listed, side: 'maxInputChannels' | 'maxOutputChannels'): number {
-  const named = ({ name }: ListedDevice) => (wanted.whole ? name === wanted.name : name.endsWith(wanted.name));
-  const id = devices.findIndex((device) => named(device) && device[side] > 0);
-  if (id < 0) throw new Refused('absent', `PortAudio lists no device ${wanted.name} (${side}: 0)`);
+function find(devices: ListedDevice[], wanted: string, side: 'maxInputChannels' | 'maxOutputChannels'): number {
+  const id = devices.findIndex((device) => device.name.endsWith(wanted) && device[side] > 0);
+  if (id < 0) throw new Refused('absent', `PortAudio lists no device ${wanted} (${side}: 0)`);
   return id;
 }
 

@@ -1,7 +1,6 @@
 /** The claim of the portaudio driver: its life, its state and its faults. The stream's account is in portaudio-stream.ts. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OutboardError } from '../../../core/errors.js';
-import type { DeviceName } from '../alsa/device-name.js';
 import type {
   Claim,
   ClaimProof,
@@ -16,14 +15,12 @@ import type {
 import type { DevicePair } from './devices.js';
 import { Hold, MAX_CHUNK_FRAMES, MIN_CHUNK_FRAMES } from './hold.js';
 import { PortaudioStream } from './portaudio-stream.js';
-import type { Listed } from './protocol.js';
 
 export interface PortaudioClaimOptions {
   procRoot: string;
   deviceRoot: string;
   devices: DevicePair;
   ringSeconds: number;
-  listedAs: (device: DeviceName) => Listed;
 }
 
 const NO_FRAMES: Tally = { captured: 0, played: 0, xruns: 0, starved: 0, dropped: 0 };
@@ -52,7 +49,6 @@ export class PortaudioClaim implements Claim {
       procRoot: o.procRoot,
       deviceRoot: o.deviceRoot,
       devices: o.devices,
-      listedAs: o.listedAs,
       listener: {
         chunk: (index, timeNs, samples) => this.#stream?.take(index, timeNs, samples),
         notice: (notice) => {

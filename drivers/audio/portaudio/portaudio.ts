@@ -4,14 +4,12 @@
  * docs/decisions/0010-portaudio.md says what is guarded against and what is not.
  */
 import { OutboardError } from '../../../core/errors.js';
-import type { DeviceName } from '../alsa/device-name.js';
 import { DEVICE_ROOT } from '../alsa/device-nodes.js';
 import { listDevices } from '../alsa/proc.js';
 import type { AudioInterface } from '../port.js';
 import { bindingFile } from './binding.js';
-import { checkClaimable, listedName, parsePair } from './devices.js';
+import { checkClaimable, parsePair } from './devices.js';
 import { PortaudioClaim } from './portaudio-claim.js';
-import type { Listed } from './protocol.js';
 
 export interface PortaudioOptions {
   /** Default /proc/asound. */
@@ -20,8 +18,6 @@ export interface PortaudioOptions {
   deviceRoot?: string;
   /** How long a reader may stay away without losing frames. Default 2.5. */
   ringSeconds?: number;
-  /** For a card that PortAudio does not list as the kernel's: how it is listed instead. */
-  listedAs?: (device: DeviceName) => Listed;
 }
 
 const PROC_ROOT = '/proc/asound';
@@ -48,7 +44,6 @@ export function createPortaudioInterface(o: PortaudioOptions = {}): AudioInterfa
         deviceRoot,
         devices,
         ringSeconds: o.ringSeconds ?? RING_SECONDS,
-        listedAs: o.listedAs ?? ((device) => listedName(procRoot, device)),
       });
       await claim.take();
       return claim;

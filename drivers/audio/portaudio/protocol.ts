@@ -6,15 +6,10 @@
  * chunk is its index (float64) and a monotonic time in nanoseconds (int64), then interleaved int32 samples, left-justified.
  */
 
-/** Which entry of PortAudio's list is meant: a kernel card's ends with `(hw:X,Y)`. */
-export interface Listed {
-  name: string;
-  whole: boolean;
-}
-
 export interface OpenRequest {
-  playback: Listed;
-  capture: Listed;
+  /** How the name ends of the entry in PortAudio's list that is meant: `(hw:X,Y)`. */
+  playback: string;
+  capture: string;
   /** Null: what the device offers; it is only to be held. */
   rate: number | null;
   inChannels: number | null;

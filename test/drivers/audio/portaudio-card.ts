@@ -1,4 +1,4 @@
-/** A loop card with the portaudio driver on it. A card without a kernel has no number: PortAudio lists it by a plain name. */
+/** A loop card with the portaudio driver on it. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,11 +37,7 @@ export async function openCard(o: Partial<LoopCardOptions> & { ringSeconds?: num
   const card = await LoopCard.open({ in: CHANNELS, out: CHANNELS, historyFrames: 2 ** 20, ...options });
   // The child processes read it; each of them once.
   process.env['ALSA_CONFIG_PATH'] = card.env.ALSA_CONFIG_PATH;
-  const audio = createPortaudioInterface({
-    procRoot: card.procRoot,
-    ringSeconds,
-    listedAs: () => ({ name: card.pcmName, whole: true }),
-  });
+  const audio = createPortaudioInterface({ procRoot: card.procRoot, ringSeconds });
   return { card, audio, device: { playback: card.device, capture: card.device } };
 }
 

@@ -101,8 +101,6 @@ const THIEF_PID = 1;
 export class LoopCard {
   /** What `hw:` opens. */
   readonly device: string;
-  /** The same card under a plain name, for programs that enumerate these. */
-  readonly pcmName: string;
   /** In the place of /proc/asound. */
   readonly procRoot: string;
   /** For processes that shall see the card. */
@@ -116,7 +114,6 @@ export class LoopCard {
   private constructor(home: Home, options: LoopCardOptions, index: number) {
     const id = cardId(options);
     this.device = `hw:CARD=${id},DEV=0`;
-    this.pcmName = id.toLowerCase();
     this.procRoot = home.proc.root;
     this.env = { ALSA_CONFIG_PATH: home.config };
     this.#home = home;
@@ -337,10 +334,13 @@ function sweep(base: string): void {
   }
 }
 
-/** `bogus` never opens: naudiodon's getDevices() aborts the process where every listed PCM does. */
+/**
+ * PortAudio lists a card of the kernel by a name that ends with `(hw:X,Y)`, and others by the name that they have here; that name is then opened, and
+ * read as `(hw` with arguments. `bogus` never opens: naudiodon's getDevices() aborts the process where every listed PCM does.
+ */
 function asoundConf(plugin: string, folder: string, ids: readonly string[]): string {
-  const plain = ids.map(
-    (id) => `pcm.${id.toLowerCase()} { type loopcard folder "${folder}" card "${id}" device 0 subdevice -1 }\n`,
+  const listed = ids.map(
+    (id, index) => `pcm."(hw:${index},0)" { type loopcard folder "${folder}" card "${id}" device 0 subdevice -1 }\n`,
   );
   return `pcm_type.loopcard { lib "${plugin}" }
 pcm.hw {
@@ -354,7 +354,17 @@ pcm.hw {
   device $DEV
   subdevice $SUBDEV
 }
-${plain.join('')}pcm.bogus { type hw card 9 }
+${listed.join('')}pcm."(hw" {
+  @args [ CARD REST ]
+  @args.CARD { type string default "${ids[0]}" }
+  @args.REST { type string default "" }
+  type loopcard
+  folder "${folder}"
+  card $CARD
+  device 0
+  subdevice -1
+}
+pcm.bogus { type hw card 9 }
 `;
 }
 
