@@ -49,7 +49,12 @@ function checkInterface({ interface: audio, inserts }: RigConfig, fault: Fault):
     }
   }
   if (audio.driver === 'virtual') return;
-  if (!sync && audio.loopLatencyFrames === undefined)
+  if (!sync && audio.driver === 'portaudio')
+    fault(
+      ['interface'],
+      'PortAudio delays the loop through the interface by another number of frames each time: wire one free output to one free input and name them as sync: {send, return}, so that the rig measures it',
+    );
+  else if (!sync && audio.loopLatencyFrames === undefined)
     fault(
       ['interface'],
       'how many frames the loop through the interface delays is not known: wire one free output to one free input and name them as sync: {send, return}, or measure it and write loopLatencyFrames',

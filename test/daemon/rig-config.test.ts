@@ -115,6 +115,12 @@ const WRONG_INTERFACES: [what: string, interface_: string, path: string, says: R
     'interface',
     /sync: \{send, return\}.*loopLatencyFrames/,
   ],
+  [
+    'PortAudio without a sync wire',
+    HARDWARE.replace('alsa', 'portaudio').replace('sync: {send: 5, return: 6}', 'loopLatencyFrames: 100'),
+    'interface',
+    /another number of frames each time.*sync: \{send, return\}/,
+  ],
 ];
 
 async function refusalOf(t: TestContext, text: string): Promise<OutboardError> {
