@@ -48,6 +48,22 @@ export async function within<T>(ms: number, promise: Promise<T>, late: () => Err
   }
 }
 
+/** The promise, or the signal's reason as soon as it is aborted: nobody waits for what is not wanted any more. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const waiting = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const fail = (): void => reject(signal.reason);
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true, signal: waiting.signal });
+  });
+  promise.catch(() => undefined);
+  try {
+    return await Promise.race([aborted, promise]);
+  } finally {
+    waiting.abort();
+  }
+}
+
 /** Exponential back-off with full jitter: attempt 0, 1, 2 … to milliseconds between half of the step and the step. */
 export function backoffMs(attempt: number, baseMs: number, maxMs: number): number {
   const step = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));

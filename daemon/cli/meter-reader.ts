@@ -1,5 +1,6 @@
 /** Readings of a meter, typed or piped in line by line. */
 import { createInterface, type Interface } from 'node:readline';
+import { unlessAborted } from '../../core/duration.js';
 import { OutboardError } from '../../core/errors.js';
 
 export class MeterReader {
@@ -37,19 +38,8 @@ export class MeterReader {
       const reader = createInterface({ input: this.#input });
       this.#lines = { reader, next: reader[Symbol.asyncIterator]() };
     }
-    const { next } = this.#lines;
-    const stop = new AbortController();
-    const aborted = new Promise<never>((_, reject) => {
-      const fail = () => reject(signal.reason);
-      if (signal.aborted) fail();
-      else signal.addEventListener('abort', fail, { once: true, signal: stop.signal });
-    });
-    try {
-      const line = await Promise.race([next.next(), aborted]);
-      return line.done ? null : line.value;
-    } finally {
-      stop.abort();
-    }
+    const line = await unlessAborted(this.#lines.next.next(), signal);
+    return line.done ? null : line.value;
   }
 }
 

@@ -53,8 +53,6 @@ export interface BenchOptions {
   alert(severity: Severity, problem: Problem): void;
   /** Other trims are in force: what was planned with the old ones is planned anew. */
   onTrims(): void;
-  /** What held an insert back is over. */
-  onFree(): void;
 }
 
 export class Bench {
@@ -95,7 +93,6 @@ export class Bench {
       runs: this.runs,
       memorySeconds: (insert) => options.memory.secondsOf(insert),
       ready: (insert) => keeper.ready && rack.ready(processorsOn(config, insert)),
-      onOver: () => options.onFree(),
     });
     this.maintenance = new Maintenance({
       journal,

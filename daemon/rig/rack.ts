@@ -148,6 +148,22 @@ export class Rack {
     return failures;
   }
 
+  /**
+   * The safe state of units that nobody waits for, to look at them in it: ended at once by whoever wants them. Nothing is owed then, because a job
+   * recalls every setting.
+   * @throws OutboardError processor.*; the signal's reason
+   */
+  async rest(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const failed = new AbortController();
+    const until = AbortSignal.any([signal, failed.signal]);
+    try {
+      await Promise.all(names.map((name) => this.unit(name).safe(until)));
+    } finally {
+      // Of several units those that are still busy leave off too.
+      failed.abort();
+    }
+  }
+
   /** A patchbay that is safe connects nothing, whatever its profile's safe state is. */
   async #makeSafe(name: string): Promise<void> {
     const unit = this.unit(name);

@@ -153,7 +153,6 @@ export class Rig {
         void scheduler.replan();
         this.#broadcast.changed();
       },
-      onFree: () => scheduler.poke(),
     });
     const trims = () => bench.inForce.trims;
     const bounce = new Bounce({
@@ -181,9 +180,13 @@ export class Rig {
         const grant = await verifyEnvelope(payload.payload.job.grant, ['grant'], reading);
         return await planJob(payload.payload.job, grant.payload, config, profiles, trims());
       },
-      engineAt: (rate) => keeper.engineAt(rate),
+      engineAt: async (rate) => {
+        // A self-test ends when a job comes in; no take shall hear the end of its tone.
+        await bench.runs.silent();
+        return await keeper.engineAt(rate);
+      },
       streamRate: () => keeper.rate,
-      mayStart: () => this.#mode.mode === 'ready' && keeper.ready && !bench.selfTests.active && !bench.runs.active,
+      mayStart: () => this.#mode.mode === 'ready' && keeper.ready,
       mayRoll: () => ['ready', 'draining'].includes(this.#mode.mode) && keeper.ready,
       unitsReady: (names) => rack.ready(names),
       toFlush: (plan) => memory.toFlush(plan.tenant, plan.inserts),

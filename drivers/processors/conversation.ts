@@ -261,11 +261,13 @@ export class Conversation implements LinkListener {
     return leftAtMs;
   }
 
-  /** Waits without speaking, not a moment less. @throws OutboardError processor.lost when the link goes meanwhile */
-  async rest(ms: number): Promise<void> {
+  /** Waits without speaking, not a moment less. @throws OutboardError processor.lost when the link goes meanwhile; the signal's reason */
+  async rest(ms: number, signal?: AbortSignal): Promise<void> {
+    const ended = this.#ended.signal;
     try {
-      await until(performance.now() + ms, this.#ended.signal);
+      await until(performance.now() + ms, signal ? AbortSignal.any([ended, signal]) : ended);
     } catch {
+      if (!ended.aborted) signal?.throwIfAborted();
       throw this.#gone();
     }
   }

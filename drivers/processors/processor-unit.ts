@@ -63,8 +63,11 @@ export interface ProcessorUnit {
   /**
    * Applies the profile's safe state, in its order and at once, verified like a recall. What one setting refuses does not keep the others from
    * theirs; the first error is thrown.
+   *
+   * @param signal ends it behind the command that is in flight: some settings are safe then, the others as they were
+   * @throws OutboardError as those of `recall`; the signal's reason
    */
-  safe(): Promise<void>;
+  safe(signal?: AbortSignal): Promise<void>;
   /** Returns the function that removes the listener. */
   onLocalChange(listener: (change: LocalChange) => void): () => void;
   /** Called after every change of `state`. Returns the function that removes the listener. */

@@ -28,6 +28,8 @@ export interface RecallOptions {
    * does not keep the others from theirs.
    */
   direct?: boolean;
+  /** Ends the direct way between two settings, and while they settle. */
+  signal?: AbortSignal;
 }
 
 export class Recall {
@@ -50,11 +52,14 @@ export class Recall {
     this.#known = known;
   }
 
-  /** Sets, reads back, settles. @throws OutboardError job.setting before anything is sent | processor.* */
-  async apply(targets: readonly Target[], { leastSettleMs = 0, direct = false }: RecallOptions = {}): Promise<Applied> {
+  /** Sets, reads back, settles. @throws OutboardError job.setting before anything is sent | processor.*; the signal's reason */
+  async apply(
+    targets: readonly Target[],
+    { leastSettleMs = 0, direct = false, signal }: RecallOptions = {},
+  ): Promise<Applied> {
     const beganAtMs = performance.now();
     const { disturbances } = this.#known;
-    const pass = new Pass(targets, leastSettleMs);
+    const pass = new Pass(targets, leastSettleMs, signal);
     this.#exchange.forgetDumps();
     this.#conversation.slowestAnswerMs = 0;
     if (direct) await this.#straight(pass);
@@ -63,18 +68,19 @@ export class Recall {
     const { lastByteAtMs } = this.#conversation;
     const wireMs = targets.length === 0 ? 0 : Math.max(0, lastByteAtMs - beganAtMs);
     const settledAtMs = lastByteAtMs + pass.settleMs;
-    await this.#conversation.rest(settledAtMs - performance.now());
+    await this.#conversation.rest(settledAtMs - performance.now(), signal);
     if (pass.failure !== undefined) throw pass.failure;
     if (this.#known.disturbances !== disturbances)
       throw this.#unverified('somebody changed a setting at the unit during the recall', {});
     return { readings, wireMs };
   }
 
-  /** One reading of each setting that can be read; what a dump holds comes from one dump. @throws OutboardError processor.* */
-  async read(targets: readonly Target[]): Promise<Map<string, Reading>> {
+  /** One reading of each setting that can be read; what a dump holds comes from one dump. @throws OutboardError processor.*; the signal's reason */
+  async read(targets: readonly Target[], signal?: AbortSignal): Promise<Map<string, Reading>> {
     const readings = new Map<string, Reading>();
     const inDumps = new Map<string, Target[]>();
     for (const target of targets) {
+      signal?.throwIfAborted();
       const { verifyBy, codec } = target.parameter;
       if (verifyBy === 'dump' && codec.read?.kind === 'dump') {
         const name = codec.read.dump(target.index);
@@ -91,6 +97,7 @@ export class Recall {
 
   async #straight(pass: Pass): Promise<void> {
     for (const target of pass.targets) {
+      pass.signal?.throwIfAborted();
       pass.settles(target, this.#known);
       try {
         await this.#send(target);
@@ -260,23 +267,24 @@ export class Recall {
     const named = new Set(pass.targets.map(({ key }) => key));
     const restored = [...pass.restores.values()].filter(({ key }) => !named.has(key));
     const open = [...pass.targets, ...restored].filter(({ key }) => !pass.reached.has(key));
-    return new Map([...pass.reached, ...(await this.#insist(open))]);
+    return new Map([...pass.reached, ...(await this.#insist(open, pass.signal))]);
   }
 
   /** Reads until every value is what was asked for: once more for each retry, and as long as a parameter takes to get there. */
-  async #insist(targets: readonly Target[]): Promise<Map<string, Reading>> {
+  async #insist(targets: readonly Target[], signal?: AbortSignal): Promise<Map<string, Reading>> {
     const { retries, quietMs } = this.#profile.pacing;
     const found = new Map<string, Reading>();
     const beganAtMs = performance.now();
     let open = targets.filter(({ parameter }) => readsBack(parameter));
     for (let left = retries; open.length > 0; ) {
-      const readings = await this.read(open);
+      const readings = await this.read(open, signal);
       for (const target of open) found.set(target.key, readings.get(target.key));
       open = open.filter((target) => !agrees(target, readings.get(target.key)));
       const [first] = open;
       if (first === undefined) break;
       const elapsedMs = performance.now() - beganAtMs;
-      if (open.some(({ parameter }) => parameter.verifyWithinMs > elapsedMs)) await this.#conversation.rest(quietMs);
+      if (open.some(({ parameter }) => parameter.verifyWithinMs > elapsedMs))
+        await this.#conversation.rest(quietMs, signal);
       else if (left-- > 0) await this.#conversation.turn(() => this.#conversation.drain());
       else throw this.#disagrees(first, readings.get(first.key));
     }
@@ -316,10 +324,12 @@ class Pass {
   readonly reached = new Map<string, Reading>();
   settleMs: number;
   failure: OutboardError | undefined;
+  readonly signal: AbortSignal | undefined;
 
-  constructor(targets: readonly Target[], leastSettleMs: number) {
+  constructor(targets: readonly Target[], leastSettleMs: number, signal: AbortSignal | undefined) {
     this.targets = targets;
     this.settleMs = leastSettleMs;
+    this.signal = signal;
   }
 
   /** To be called before the target is sent: only what changes has to settle. */

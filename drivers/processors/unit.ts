@@ -119,10 +119,13 @@ class WiredUnit implements ProcessorUnit {
   }
 
   async identify(limitMs?: number): Promise<Readonly<Record<string, string>>> {
-    return await this.#exclusive(async (session) => {
-      session.identity = await session.exchange.identify();
-      return session.identity;
-    }, limitMs);
+    return await this.#exclusive(
+      async (session) => {
+        session.identity = await session.exchange.identify();
+        return session.identity;
+      },
+      { limitMs },
+    );
   }
 
   async recall(settings: Settings): Promise<RecalledSetting[]> {
@@ -132,20 +135,24 @@ class WiredUnit implements ProcessorUnit {
 
   async readBack(settings: Settings, limitMs?: number): Promise<RecalledSetting[]> {
     const targets = resolveSettings(this.profile, settings);
-    return await this.#exclusive(async (session) => {
-      const readings = await session.recall.read(targets);
-      const undisturbed = this.#known.disturbances === this.#undisturbedAt;
-      return targets.map((target) => {
-        const reading = readings.get(target.key);
-        return reported(target, reading, undisturbed && agrees(target, reading));
-      });
-    }, limitMs);
+    return await this.#exclusive(
+      async (session) => {
+        const readings = await session.recall.read(targets);
+        const undisturbed = this.#known.disturbances === this.#undisturbedAt;
+        return targets.map((target) => {
+          const reading = readings.get(target.key);
+          return reported(target, reading, undisturbed && agrees(target, reading));
+        });
+      },
+      { limitMs },
+    );
   }
 
-  async safe(): Promise<void> {
+  async safe(signal?: AbortSignal): Promise<void> {
     const targets = safeTargets(this.profile);
     const { settleMs } = this.profile.document.safe;
-    await this.#exclusive((session) => this.#apply(session, targets, { leastSettleMs: settleMs, direct: true }));
+    const options = { leastSettleMs: settleMs, direct: true, ...(signal ? { signal } : {}) };
+    await this.#exclusive((session) => this.#apply(session, targets, options), { signal });
   }
 
   onLocalChange(listener: (change: LocalChange) => void): () => void {
@@ -166,7 +173,10 @@ class WiredUnit implements ProcessorUnit {
   }
 
   /** One at a time, and only while the unit is there. A time-out that outlived its retries ends the link, as does another unit's answer. */
-  async #exclusive<T>(work: (session: Session) => Promise<T>, limitMs?: number): Promise<T> {
+  async #exclusive<T>(
+    work: (session: Session) => Promise<T>,
+    { limitMs, signal }: { limitMs?: number | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<T> {
     const before = this.#queue;
     let leave = (): void => undefined;
     this.#queue = new Promise((resolve) => {
@@ -179,6 +189,8 @@ class WiredUnit implements ProcessorUnit {
       this.#machine.become('busy');
       return await (limitMs === undefined ? work(session) : this.#soon(session, work(session), limitMs));
     } catch (thrown) {
+      // Who asked wants it no more: that is no fault of the unit.
+      if (signal?.aborted && thrown === signal.reason) throw thrown;
       const error = asOutboardError(thrown);
       if (session !== undefined) this.#lastFault = error;
       const isOver = isOutboardError(error, 'processor.timeout') || isOutboardError(error, 'processor.identity');

@@ -4,6 +4,7 @@ import { startAnalystThread } from '../../../calibration/procedures/analyst-thre
 import { spread } from '../../../calibration/procedures/findings.js';
 import type { Findings, Procedure, Question } from '../../../calibration/procedures/procedure.js';
 import type { CalibrationKind, CalibrationRun, Problem, UnjudgedRun } from '../../../core/contract/index.js';
+import { unlessAborted } from '../../../core/duration.js';
 import { asOutboardError, OutboardError } from '../../../core/errors.js';
 import { nowSeconds } from '../../../core/units.js';
 import type { Logger } from '../../log.js';
@@ -45,10 +46,16 @@ export class Run {
   readonly #c: RunContext;
   readonly #abort = new AbortController();
   readonly #startedAt = nowSeconds();
+  #silent: Promise<void> = Promise.resolve();
 
   constructor(wishes: RunWishes, context: RunContext) {
     this.wishes = wishes;
     this.#c = context;
+  }
+
+  /** Resolves when nothing of it is played: after `abort`, as soon as the outputs have ramped down. */
+  get silent(): Promise<void> {
+    return this.#silent;
   }
 
   /** Ends it: the outputs ramp down, the gear goes into its safe state. `measure` still gives what was measured until then. */
@@ -85,12 +92,16 @@ export class Run {
       let findings: Findings | null = null;
       const found: Findings[] = [];
       let problem: Problem | undefined;
+      let hush = (): void => undefined;
+      this.#silent = new Promise((resolve) => {
+        hush = resolve;
+      });
       try {
         findings = await this.wishes.procedure({
           loop,
           analyst: {
             analyze: async (kind, input) => {
-              const one = await analyst.analyze(kind, input);
+              const one = await unlessAborted(analyst.analyze(kind, input), signal);
               found.push(one);
               return one;
             },
@@ -109,6 +120,8 @@ export class Run {
           'a run of calibration did not come to its end',
         );
         problem = error.toJSON();
+      } finally {
+        hush();
       }
       // A run that was ended before its end tells what it had found.
       return this.#document(conditions, findings ?? spread(found), loop.analogSeconds, problem);
@@ -125,8 +138,7 @@ export class Run {
     const { rack } = this.#c;
     const { insert, technician } = this.wishes;
     if (technician !== null) return await conditionsOf(this.#c, insert, engine);
-    const [failure] = await rack.safe(processors);
-    if (failure) throw failure.error;
+    await rack.rest(processors, this.#abort.signal);
     return await conditionsOf(this.#c, insert, engine, (name) => ({ ...rack.unit(name).profile.safeState }));
   }
 

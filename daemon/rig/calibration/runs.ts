@@ -79,6 +79,11 @@ export class CalibrationRuns {
     return found.feed.listen(signal);
   }
 
+  /** Resolves when nothing of a run is heard any more; at once where none goes on. */
+  async silent(): Promise<void> {
+    await this.#active?.run.silent;
+  }
+
   /** Resolves when nothing is measured any more, and the gear is safe. */
   async abort(why: string): Promise<void> {
     this.#active?.run.abort(why);

@@ -1,7 +1,8 @@
 /**
  * The rig's own checks between jobs. They begin only when the rig was idle for the configured time, one insert after the other, the one first
- * whose last whole check is the oldest; a job that arrives ends them. An insert that remembers is left out: what was played into it would have to be
- * flushed before the next job, which would wait for that.
+ * whose last whole check is the oldest. A job that arrives ends them, and waits for nothing of them but the end of their sound: it recalls its
+ * units itself. Inserts on which it would have to wait are left out: one that remembers would have to be flushed, and crosspoints of a patchbay to be
+ * freed.
  */
 import type { RigConfig } from '../../../core/contract/index.js';
 import { nowSeconds } from '../../../core/units.js';
@@ -22,8 +23,6 @@ export interface SelfTestsOptions {
   /** False where a stream or a unit is away. */
   ready(insert: string): boolean;
   log: Logger;
-  /** The inserts are free again. */
-  onOver(): void;
 }
 
 /** Jobs that want the gear, now or soon. */
@@ -46,11 +45,6 @@ export class SelfTests {
 
   constructor(options: SelfTestsOptions) {
     this.#o = options;
-  }
-
-  /** True while an insert is checked: no take may begin then. It is over as soon as a job has come in. */
-  get active(): boolean {
-    return this.#testing !== null;
   }
 
   /** Does nothing where none are configured. */
@@ -118,7 +112,7 @@ export class SelfTests {
     const { config, archive, memorySeconds, ready } = this.#o;
     const latest = nowSeconds() - config.selfTest!.everySeconds;
     const due = Object.keys(config.inserts)
-      .filter((insert) => memorySeconds(insert) === 0 && ready(insert))
+      .filter((insert) => memorySeconds(insert) === 0 && !config.inserts[insert]!.via && ready(insert))
       .filter((insert) => performance.now() >= (this.#notBeforeMs.get(insert) ?? 0))
       .map((insert) => ({
         insert,
@@ -130,7 +124,7 @@ export class SelfTests {
   }
 
   async #test(insert: string): Promise<void> {
-    const { runs, log, onOver } = this.#o;
+    const { runs, log } = this.#o;
     let wellDone = false;
     this.#brokenOff = false;
     try {
@@ -142,8 +136,7 @@ export class SelfTests {
       this.#testing = null;
       // One insert that cannot be checked must not keep the others from it.
       if (!wellDone && !this.#brokenOff) this.#notBeforeMs.set(insert, performance.now() + AGAIN_MS);
-      if (this.#unsubscribe.length > 0) this.#lookIn(wellDone ? 0 : LOOK_MS);
-      onOver();
+      if (this.#unsubscribe.length > 0) this.#lookIn(wellDone || this.#brokenOff ? 0 : LOOK_MS);
     }
   }
 }

@@ -126,6 +126,29 @@ test('the safe state goes straight, without steps and interlocks, and past what 
   assert.equal(unit.state, 'ready');
 });
 
+test('a safe state that is not wanted any more gives the wire free behind the command in flight', async (t) => {
+  const { peer, unit } = await startMatrix(t, [PATIENT, ['settleMs: 4, on', 'settleMs: 600000, on']]);
+  const broken = async (at: (commands: string[]) => boolean) => {
+    const unwanted = new AbortController();
+    const reason = new Error('a job has come in');
+    peer.script = () => {
+      if (at(peer.commands)) setImmediate(() => unwanted.abort(reason));
+      return undefined;
+    };
+    const before = peer.commands.length;
+    await assert.rejects(unit.safe(unwanted.signal), (error) => error === reason);
+    peer.script = () => undefined;
+    assert.deepEqual([unit.state, unit.lastFault], ['ready', undefined]);
+    return peer.commands.slice(before);
+  };
+  const inTheMiddle = await broken((commands) => commands.at(-1) === '2*0V');
+  assert.ok(inTheMiddle.includes('1*0V') && !inTheMiddle.includes('8*0V'), inTheMiddle.join(' '));
+  const atOnce = await unit.recall({ 'outVol@out=2': -14 });
+  assert.equal(atOnce[0]!.state, 'verified');
+  const whileItSettles = await broken((commands) => commands.filter((c) => /^\d+[GVZ]$/.test(c)).length > 32);
+  assert.equal(whileItSettles.filter((c) => c.includes('*')).length, 8 + 8 + 16, 'all was set');
+});
+
 test('a need that the settings contradict is refused before anything is sent', async (t) => {
   const { peer, unit } = await startMatrix(t, [
     [OUT_VOL, OUT_VOL.replace('settleMs: 2', 'needs: {mute: "off"}')],
