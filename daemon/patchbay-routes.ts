@@ -4,10 +4,10 @@
  * crosspoint whose input or output it belongs to, and goes back to its safe value with it.
  */
 import type { RigConfig, Settings } from '../core/contract/index.js';
-import { OutboardError } from '../core/errors.js';
+import { asOutboardError, OutboardError } from '../core/errors.js';
 import { indicesOf, type Parameter, spelledValue } from '../drivers/processors/parameter.js';
 import type { Profile } from '../drivers/processors/profile.js';
-import { settingKey } from '../drivers/processors/settings.js';
+import { checkSettings, settingKey } from '../drivers/processors/settings.js';
 
 export interface BayRoutes {
   processor: string;
@@ -46,6 +46,7 @@ export function routesOf(config: Wiring, profiles: ReadonlyMap<string, Profile>,
       closed[key] = input;
       open[key] = 0;
     }
+    checkLinked(profile, closed, `inserts.${insert}.via.${bay}`);
     const outputs = crosspoints.map((point) => point.out);
     const inputs = crosspoints.map((point) => point.in);
     return { processor: bay, closed, open, outputs, inputs };
@@ -93,6 +94,15 @@ function besides(profile: Profile, route: Parameter, input: number, output: numb
     if (!indicesOf(parameter).includes(index)) return [];
     return [{ key: settingKey(parameter, index), value: spelledValue(parameter.kind, value) }];
   });
+}
+
+/** Where the unit moves outputs together, no insert has one of them for itself. */
+function checkLinked(profile: Profile, closed: Settings, path: string): void {
+  try {
+    checkSettings(profile, closed, path);
+  } catch (cause) {
+    throw invalid(path, asOutboardError(cause).message);
+  }
 }
 
 function invalid(path: string, message: string): OutboardError {

@@ -165,6 +165,9 @@ export const ProcessorSummary = z.strictObject({
   port: z.string(),
   state: z.string(),
   safeOwed: z.boolean().meta({ description: 'its safe state was not reached yet: it takes no job' }),
+  lastSafe: RecalledSetting.shape.state
+    .nullable()
+    .meta({ description: 'how its safe state was last reached; null: not since it answers' }),
   identity: Identity.nullable().meta({ description: 'null while there is no link' }),
   identityStrength: z.string(),
   lastError: Problem.nullable().meta({ description: 'stays after the state is good again' }),

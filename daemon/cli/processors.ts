@@ -111,6 +111,7 @@ function showProcessor(output: Output, { processor, parameters, read, mode }: Pr
     ['processor', `${processor.name}: ${processor.device}`],
     ['profile', `${processor.profile.id} ${processor.profile.version}`],
     ['state', processor.safeOwed ? `${processor.state}, not in its safe state` : processor.state],
+    ['safe state', processor.lastSafe === null ? 'not reached since it answers' : `last ${processor.lastSafe}`],
     ['on', processor.patchbay ? 'no insert: a patchbay' : (processor.insert ?? 'no insert')],
     ['port', processor.port],
     ['identity', identityText(processor)],
@@ -161,7 +162,9 @@ function settingRow({ name, requested, readBack, unit, state }: RecalledSetting)
 
 function safeCommand(): Command {
   return actCommand('safe')
-    .description('Brings a processor into its safe state and verifies it. In maintenance only.')
+    .description(
+      'Brings a processor into its safe state and verifies it, as far as it can be read back. In maintenance only.',
+    )
     .argument('<name>', 'the processor')
     .addHelpText(
       'after',
@@ -171,7 +174,12 @@ function safeCommand(): Command {
       const output = createOutput(o);
       const answer = await requestSession({ action: 'processors.safe', processor: name, seconds: 1 }, o);
       output.object({ ok: true, processor: name, ...answer });
-      output.line(`${name} is in its safe state`);
+      const unread = (answer.settings ?? []).flatMap((setting) => (setting.state === 'verified' ? [] : [setting.name]));
+      output.line(
+        unread.length === 0
+          ? `${name} is in its safe state, verified`
+          : `${name} was sent its safe state, unverified: it does not report ${unread.join(', ')}`,
+      );
     });
 }
 

@@ -121,6 +121,7 @@ export class Bench {
       },
       endMeasuring: (why) => this.runs.abort(why),
       makeSafe: () => rack.safe(),
+      attend: (attended) => rack.attend(attended),
       giveUp: async (reason) => {
         const error = await keeper.release(reason);
         log.warn({ code: error.code }, error.message);

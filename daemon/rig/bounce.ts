@@ -19,7 +19,7 @@ import { READ_AHEAD_SECONDS, WRITE_BEHIND_SECONDS } from './engine/file-buffers.
 import { framesOf, PrefetchSource } from './engine/prefetch-source.js';
 import { BufferedSink } from './engine/sample-sink.js';
 import type { Take, TakeReport } from './engine/spec.js';
-import { drifted, GearWatch } from './gear-watch.js';
+import { GearWatch } from './gear-watch.js';
 import type { InsertMemory } from './insert-memory.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import type { JobRow } from './journal/jobs.js';
@@ -28,6 +28,7 @@ import type { Patching } from './patching.js';
 import type { Rack } from './rack.js';
 import type { Spool } from './spool.js';
 import { certificateOf, resultShape } from './take-certificate.js';
+import { lasting, verifyAfterTake, verifyRecall } from './take-verification.js';
 import type { TrustStore } from './trust-store.js';
 
 const ENCODING_BITS = { pcm16: 16, pcm24: 24, pcm32: 32, float32: 'float', float64: 'float' } as const;
@@ -187,7 +188,7 @@ export class Bounce {
     }));
     this.#c.progress(job, 'recalling', 0);
     const [recalled, patched] = await Promise.all([rack.recall(chain), patching.connect(inserts)]);
-    this.#verifyRecall(plan, recalled);
+    verifyRecall(plan, recalled);
     signal.throwIfAborted();
     await this.#authority(job);
     signal.throwIfAborted();
@@ -207,15 +208,16 @@ export class Bounce {
         for (const hop of plan.hops) memory.own(hop.insert, plan.tenant);
         journal.jobs.transition(job.id, 'rolling', { attempt });
       });
-      const routes = patched.map(({ settings }) => settings);
-      watch.ask([...recalled, ...routes]);
+      const kept = [...chain, ...patched].map(({ processor }, index) =>
+        lasting(rack.unit(processor).profile, recalled[index] ?? patched[index - recalled.length]!.settings),
+      );
+      watch.ask(kept);
       report = await this.#roll(prepared, engine, recording, signal).done;
       [readBack, patchedAfter] = await Promise.all([rack.readBack(chain), rack.readBack(patching.settingsOf(inserts))]);
-      verifyAfterTake(chain, recalled, readBack);
-      verifyAfterTake(patched, routes, patchedAfter);
+      verifyAfterTake([...chain, ...patched], kept, [...readBack, ...patchedAfter]);
       await watch.end();
       watch.signal.throwIfAborted();
-      await patching.disconnect(inserts);
+      await Promise.all([patching.disconnect(inserts), rack.stopErasing(chain)]);
       take.release();
       await prepared.checkEnd();
       this.#c.progress(job, 'sealing', 100);
@@ -296,32 +298,6 @@ export class Bounce {
     });
     return { sink, writer, growing };
   }
-
-  #verifyRecall(plan: JobPlan, recalled: RecalledSetting[][]): void {
-    for (const [index, hop] of plan.hops.entries())
-      for (const setting of recalled[index]!)
-        if (hop.verify === 'required' && setting.state !== 'verified')
-          throw new OutboardError(
-            'processor.unverified',
-            `${hop.processor} does not report ${setting.name} as it was set`,
-            {
-              details: { processor: hop.processor, setting: setting.name },
-            },
-          );
-  }
-}
-
-/** @throws OutboardError take.drift for what was verified before the take and is not any more */
-function verifyAfterTake(
-  units: readonly { processor: string }[],
-  before: readonly RecalledSetting[][],
-  after: readonly RecalledSetting[][],
-): void {
-  for (const [index, { processor }] of units.entries())
-    for (const [position, setting] of after[index]!.entries()) {
-      const verified = before[index]![position]!.state === 'verified';
-      if (verified && setting.state !== 'verified') throw drifted(processor, setting.name, setting.readBack);
-    }
 }
 
 /** The opened source. That the ciphertext is the granted one was shown by its digest; what fails now is how the tenant sealed it. */

@@ -47,7 +47,8 @@ export class GearAlerts {
     const { state, lastFault, profile } = rack.unit(name);
     const unsafe = rack.unsafe(name);
     if (!isWell(state)) {
-      const code = state === 'refused' ? 'processor.identity' : 'processor.lost';
+      // One that was refused is asked again and again: it stays another unit until it answers otherwise, or not at all.
+      const code = lastFault?.code === 'processor.identity' ? 'processor.identity' : 'processor.lost';
       const why = lastFault ? `: ${lastFault.message}` : '';
       this.#tell(name, new OutboardError(code, `${name} (${profile.id}) is ${state}${why}`, { cause: lastFault }));
     } else if (unsafe !== undefined) {
@@ -68,7 +69,7 @@ export class GearAlerts {
       if (this.#told.get(name)?.delete(code))
         this.#o.alert('notice', {
           code,
-          message: `${name} answers again and is in its safe state`,
+          message: `${name} answers again${safely(this.#o.rack.safety(name))}`,
           advice: 'Nothing is to be done.',
           details: { processor: name },
         });
@@ -85,4 +86,9 @@ export class GearAlerts {
     });
     this.#o.alert('warning', error.toJSON());
   }
+}
+
+function safely(safety: ReturnType<Rack['safety']>): string {
+  if (safety === null) return '';
+  return safety === 'verified' ? ' and is in its safe state, verified' : ' and was sent its safe state, unverified';
 }

@@ -68,9 +68,11 @@ export class GearDesk {
     return await this.#unit(processor).recall(settings);
   }
 
-  async safe(processor: string): Promise<void> {
-    const [failure] = await this.#o.rack.safe([processor]);
+  async safe(processor: string): Promise<RecalledSetting[]> {
+    const { rack } = this.#o;
+    const [failure] = await rack.safe([processor]);
     if (failure) throw failure.error;
+    return [...(rack.lastSafe(processor) ?? [])];
   }
 
   async identify(processor: string): Promise<Readonly<Record<string, string>>> {
@@ -99,6 +101,7 @@ export class GearDesk {
       port: portText(port),
       state: isWell(unit.state) ? 'ready' : unit.state,
       safeOwed: rack.owed.has(unit.name),
+      lastSafe: rack.safety(unit.name),
       identity: unit.identity ? { ...unit.identity } : null,
       identityStrength,
       lastError: (rack.unsafe(unit.name) ?? unit.lastFault)?.toJSON() ?? null,

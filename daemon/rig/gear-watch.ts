@@ -63,16 +63,12 @@ export class GearWatch {
   }
 
   /**
-   * Asks, as long as the watch lasts, what the units have, a setting at a time. Only what was verified is asked for: nobody can say of anything
-   * else that it drifted. A unit that cannot be asked even who it is may fall silent unnoticed.
-   * @param recalled what the recall found, in the order of the units
+   * Asks, as long as the watch lasts, what the units have, a setting at a time. A unit that cannot be asked even who it is may fall silent
+   * unnoticed.
+   * @param lasting of each unit, in their order, what was verified and has to stay so: nobody can say of anything else that it drifted
    */
-  ask(recalled: readonly (readonly RecalledSetting[])[]): void {
-    const verified = this.#units.map((unit, index) => ({
-      unit,
-      settings: recalled[index]!.filter(({ state }) => state === 'verified'),
-    }));
-    this.#asking = Promise.all(verified.map(({ unit, settings }) => this.#askUnit(unit, settings)));
+  ask(lasting: readonly (readonly RecalledSetting[])[]): void {
+    this.#asking = Promise.all(this.#units.map((unit, index) => this.#askUnit(unit, lasting[index]!)));
   }
 
   async #askUnit(unit: WatchedUnit, settings: readonly RecalledSetting[]): Promise<void> {

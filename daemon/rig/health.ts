@@ -50,7 +50,10 @@ function processorChecks(rack: Rack): HealthCheck[] {
         detail: `${unit.profile.id} is not in its safe state: ${rack.unsafe(unit.name)?.message ?? 'it is being recalled'}`,
       };
     const fault = unit.lastFault && !well ? `: ${unit.lastFault.message}` : '';
-    return { name: unit.name, status: well ? 'ok' : 'failed', detail: `${unit.profile.id} is ${unit.state}${fault}` };
+    const safety = rack.safety(unit.name);
+    const safe = well && safety !== null ? `; its safe state was last ${safety}` : '';
+    const detail = `${unit.profile.id} is ${unit.state}${fault}${safe}`;
+    return { name: unit.name, status: well ? 'ok' : 'failed', detail };
   });
 }
 

@@ -28,6 +28,8 @@ export interface MaintenanceOptions {
   endMeasuring(why: string): Promise<void>;
   /** Recalls the safe state of every processor and verifies it; what failed stays owed and is returned. */
   makeSafe(): Promise<{ processor: string; error: OutboardError }[]>;
+  /** Front panels are for people, or for the rig alone. */
+  attend(attended: boolean): Promise<void>;
   /** Gives the interface up, and tells who watches the rig. */
   giveUp(reason: string): Promise<void>;
   /** Claims the interface again. Resolves when that was tried; it goes on trying. */
@@ -95,7 +97,7 @@ export class Maintenance {
    * @returns false when it was not released, or the time of that is over
    */
   async resumeReleased(): Promise<boolean> {
-    const { journal, mode, ownInserts, giveUp } = this.#o;
+    const { journal, mode, attend, ownInserts, giveUp } = this.#o;
     const kept = this.#kept();
     const left = (kept?.until ?? 0) - nowSeconds();
     if (!kept?.released || left <= 0) return false;
@@ -105,6 +107,7 @@ export class Maintenance {
     });
     Object.assign(this.#makeSession(left, kept.reason), { hasGear: true, drained: true, released: true });
     mode.set('released');
+    await attend(true);
     await giveUp(kept.reason);
     return true;
   }
@@ -150,7 +153,7 @@ export class Maintenance {
     if (!session) throw new OutboardError('rig.mode', 'the rig is not in maintenance');
     await this.#inTurn(async () => {
       if (this.#session !== session) return;
-      const { journal, makeSafe, endMeasuring, takeBack, trouble } = this.#o;
+      const { journal, attend, makeSafe, endMeasuring, takeBack, trouble } = this.#o;
       clearTimeout(session.timer);
       session.abort.abort(new OutboardError('take.aborted', why));
       await this.#closing(session, async () => {
@@ -162,7 +165,10 @@ export class Maintenance {
           await takeBack();
         }
         // A session that ends while takes are still rolling has touched nothing, and the takes need their settings.
-        if (session.hasGear) this.#tellUnsafe(await makeSafe());
+        if (session.hasGear) {
+          await attend(false);
+          this.#tellUnsafe(await makeSafe());
+        }
         journal.db.commit('maintenance.over', () => {
           journal.setMeta('maintenance', '');
           journal.audit.append('maintenance.over', { why });
@@ -259,7 +265,7 @@ export class Maintenance {
   }
 
   async #drain(session: Session): Promise<void> {
-    const { mode, log, drained, quieten } = this.#o;
+    const { mode, log, attend, drained, quieten } = this.#o;
     const { signal } = session.abort;
     try {
       await drained(signal);
@@ -274,6 +280,8 @@ export class Maintenance {
     }
     if (signal.aborted) return;
     session.hasGear = true;
+    await attend(true);
+    if (signal.aborted) return;
     session.drained = true;
     this.#become('maintenance');
   }

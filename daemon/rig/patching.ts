@@ -60,11 +60,16 @@ export class Patching {
         } catch (cause) {
           const error = asOutboardError(cause);
           log.error({ patchbay: processor, code: error.code }, `a patchbay did not let go: ${error.message}`);
-          rack.owe(processor);
+          // Its safe state connects nothing: not under a take that others still play through it.
+          rack.owe(processor, () => !this.#isHeld(processor));
         }
       }),
     );
     for (const [point, insert] of [...this.#held]) if (connected.includes(insert)) this.#held.delete(point);
+  }
+
+  #isHeld(patchbay: string): boolean {
+    return [...this.#held.keys()].some((point) => point.startsWith(`${patchbay} `));
   }
 
   #hold(insert: string): void {

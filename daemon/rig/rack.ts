@@ -1,6 +1,7 @@
 /** The processors of the rig: one unit each, started together, recalled per chain, and brought into their safe state together. */
 import type { RecalledSetting, RigConfig, Settings } from '../../core/contract/index.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
+import { leftErasing } from '../../drivers/processors/hazards.js';
 import type { LocalChange, ProcessorUnit, UnitState } from '../../drivers/processors/processor-unit.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
@@ -10,42 +11,50 @@ export type UnitFactory = (name: string, profile: Profile, insert: string | unde
 
 const RETRY_MS = 5000;
 
+export interface RackOptions {
+  config: RigConfig;
+  profiles: ReadonlyMap<string, Profile>;
+  make: UnitFactory;
+  log: Logger;
+  /** Between two tries to reach a safe state that is owed; 5 s when absent. */
+  retryMs?: number;
+}
+
 export class Rack {
-  readonly #config: RigConfig;
-  readonly #log: Logger;
+  readonly #o: RackOptions;
   readonly #units = new Map<string, ProcessorUnit>();
-  readonly #make: UnitFactory;
-  readonly #profiles: ReadonlyMap<string, Profile>;
-  readonly #owed = new Set<string>();
+  /** Who owes a safe state, and whether it may be tried now. */
+  readonly #owed = new Map<string, () => boolean>();
+  /** The safe state as it was last reached; not of units that have been away since. */
+  readonly #lastSafe = new Map<string, readonly RecalledSetting[]>();
   #retry: NodeJS.Timeout | undefined;
   readonly #stateListeners = new Set<(name: string) => void>();
   readonly #changeListeners = new Set<(name: string, change: LocalChange) => void>();
   /** Why a safe state was not reached, of those that still owe it. */
   readonly #unsafe = new Map<string, OutboardError>();
   #running = false;
+  #attended = false;
 
-  constructor(options: { config: RigConfig; profiles: ReadonlyMap<string, Profile>; make: UnitFactory; log: Logger }) {
-    this.#config = options.config;
-    this.#profiles = options.profiles;
-    this.#make = options.make;
-    this.#log = options.log;
+  constructor(options: RackOptions) {
+    this.#o = options;
   }
 
   /** Resolves when every unit was tried once, whether it answered or not. */
   async start(signal: AbortSignal): Promise<void> {
+    const { config, profiles, make } = this.#o;
     this.#running = true;
-    for (const [name, entry] of Object.entries(this.#config.processors)) {
-      const unit = this.#make(name, this.#profiles.get(entry.profile)!, entry.insert);
+    for (const [name, entry] of Object.entries(config.processors)) {
+      const unit = make(name, profiles.get(entry.profile)!, entry.insert);
       this.#units.set(name, unit);
-      let before: 'well' | 'refused' | 'away' = 'away';
+      let before: Standing = 'away';
       unit.onState((state) => {
-        // A unit is busy for a moment with every command: that is no news.
-        const now = isWell(state) ? 'well' : state === 'refused' ? 'refused' : 'away';
-        if (now === before || !this.#running) return;
+        const now = standingOf(state);
+        if (now === undefined || now === before || !this.#running) return;
         // Nobody knows what a unit has after it was away: it takes no job before it is safe again.
-        if (before === 'well') this.#owed.add(name);
+        if (before === 'well') this.#owed.set(name, always);
+        if (now !== 'well') this.#lastSafe.delete(name);
         before = now;
-        if (now === 'well' && this.#owed.has(name)) void this.safe([name]);
+        if (now === 'well') void this.#welcome(name);
         this.#tell(name);
       });
       unit.onLocalChange((change) => {
@@ -80,14 +89,29 @@ export class Rack {
   }
 
   /** Units whose safe state was asked for and not reached: no take begins on them until it is. */
-  get owed(): ReadonlySet<string> {
+  get owed(): Pick<ReadonlyMap<string, unknown>, 'has' | 'size'> {
     return this.#owed;
   }
 
-  /** From now on the unit takes no job before its safe state was reached; it is tried in a few seconds. */
-  owe(name: string): void {
-    this.#owed.add(name);
+  /**
+   * From now on the unit takes no job before its safe state was reached; it is tried in a few seconds.
+   * @param when false as long as somebody else's take needs the unit as it is
+   */
+  owe(name: string, when: () => boolean = always): void {
+    this.#owed.set(name, when);
     this.#retryLater();
+  }
+
+  /** How the safe state was last reached: as far as the unit can say, or only sent. Null when it was not, or the unit has been away since. */
+  safety(name: string): RecalledSetting['state'] | null {
+    const settings = this.#lastSafe.get(name);
+    if (settings === undefined) return null;
+    return settings.every(({ state }) => state === 'verified') ? 'verified' : 'sent, unverified';
+  }
+
+  /** The settings of the safe state as they were last reached. */
+  lastSafe(name: string): readonly RecalledSetting[] | undefined {
+    return this.#lastSafe.get(name);
   }
 
   /** Why the safe state of a unit was not reached when it was last tried; undefined when it is, or was not tried since the unit came back. */
@@ -121,6 +145,43 @@ export class Rack {
   }
 
   /**
+   * After a take: what could erase a recording (hazard erase) goes back to its safe value. A unit that does not do that owes its whole safe
+   * state.
+   */
+  async stopErasing(chain: readonly { processor: string; settings: Settings }[]): Promise<void> {
+    await Promise.all(
+      chain.map(async ({ processor, settings }) => {
+        const unit = this.unit(processor);
+        const left = leftErasing(unit.profile, settings);
+        if (Object.keys(left).length === 0) return;
+        await unit.recall(left).catch(() => this.safe([processor]));
+      }),
+    );
+  }
+
+  /** Whether people are at the gear: their front panels are unlocked then, also of units that come back meanwhile. What does not obey is logged. */
+  async attend(attended: boolean): Promise<void> {
+    this.#attended = attended;
+    await Promise.all(this.units.map((unit) => this.#givePanel(unit)));
+  }
+
+  async #givePanel(unit: ProcessorUnit): Promise<void> {
+    if (!isWell(unit.state)) return;
+    try {
+      await unit.panel(this.#attended ? 'people' : 'rig');
+    } catch (cause) {
+      const { code, message } = asOutboardError(cause);
+      this.#o.log.warn({ processor: unit.name, code }, `the front panel did not change hands: ${message}`);
+    }
+  }
+
+  /** A unit that answers again. */
+  async #welcome(name: string): Promise<void> {
+    if (this.#owed.has(name)) await this.safe([name]);
+    if (this.#attended) await this.#givePanel(this.unit(name));
+  }
+
+  /**
    * Safe state of these units, of all when none is named. What could not be made safe is returned, with the reason, and stays owed: it is
    * tried again when the unit answers and every few seconds, and the unit takes no job until then.
    */
@@ -130,16 +191,16 @@ export class Rack {
     const failures: { processor: string; error: OutboardError }[] = [];
     await Promise.all(
       names.map(async (name) => {
-        this.#owed.add(name);
+        this.#owed.set(name, always);
         try {
-          await this.#makeSafe(name);
+          this.#lastSafe.set(name, await this.#makeSafe(name));
           this.#owed.delete(name);
           this.#unsafe.delete(name);
         } catch (cause) {
           const error = asOutboardError(cause);
           this.#unsafe.set(name, error);
           failures.push({ processor: name, error });
-          this.#log.error({ processor: name, code: error.code }, 'the safe state was not reached; it is tried again');
+          this.#o.log.error({ processor: name, code: error.code }, 'the safe state was not reached; it is tried again');
         }
       }),
     );
@@ -165,20 +226,33 @@ export class Rack {
   }
 
   /** A patchbay that is safe connects nothing, whatever its profile's safe state is. */
-  async #makeSafe(name: string): Promise<void> {
+  async #makeSafe(name: string): Promise<RecalledSetting[]> {
     const unit = this.unit(name);
-    await unit.safe();
-    if (this.#config.processors[name]?.patchbay) await unit.recall(allOpen(unit.profile, name));
+    const settings = await unit.safe();
+    if (!this.#o.config.processors[name]?.patchbay) return settings;
+    return [...settings, ...(await unit.recall(allOpen(unit.profile, name)))];
   }
 
   #retryLater(): void {
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
-      const waiting = [...this.#owed].filter((name) => isWell(this.#units.get(name)?.state ?? 'absent'));
+      const waiting = [...this.#owed].flatMap(([name, when]) =>
+        isWell(this.#units.get(name)?.state ?? 'absent') && when() ? [name] : [],
+      );
       if (waiting.length > 0) void this.safe(waiting);
       else if (this.#owed.size > 0) this.#retryLater();
-    }, RETRY_MS);
+    }, this.#o.retryMs ?? RETRY_MS);
   }
+}
+
+const always = (): boolean => true;
+
+type Standing = 'well' | 'refused' | 'away';
+
+/** What is news of a unit; undefined while it is asked who it is. That it is busy for a moment with every command is none. */
+function standingOf(state: UnitState): Standing | undefined {
+  if (state === 'opening' || state === 'identifying') return undefined;
+  return isWell(state) ? 'well' : state === 'refused' ? 'refused' : 'away';
 }
 
 /** A unit that takes commands: the moment in which it carries one out counts too. */

@@ -44,10 +44,7 @@ export function sessionActions(c: SessionActionsContext): Record<SessionAction, 
       gear.check(name, settings);
       return { settings: await gear.set(name, settings) };
     }),
-    'processors.safe': onProcessor(async (name) => {
-      await gear.safe(name);
-      return {};
-    }),
+    'processors.safe': onProcessor(async (name) => ({ settings: await gear.safe(name) })),
     'processors.identify': onProcessor(async (name) => ({ identity: { ...(await gear.identify(name)) } })),
     'calibrate.start': {
       audited: ({ calibration }) => ({ calibration: calibration ?? null }),

@@ -31,6 +31,8 @@ export interface Parameter {
   readonly tolWire: Decimal;
   /** How long the unit may take to agree, ms. */
   readonly verifyWithinMs: number;
+  /** It moves by itself while a take rolls: what was verified before the take says nothing of later. */
+  readonly verifyOnce: boolean;
   /** Fixed part of the settling, ms. */
   readonly settleMs: number;
   /** Settling computed from the change, ms and ms per unit of the value; beside `settleMs`, the larger counts. */
@@ -82,7 +84,9 @@ export function compileParameter(name: string, param: Param, context: ParameterC
       `${JSON.stringify(param.default)} is not allowed; allowed is ${taper.range}`,
     );
   const { codec, mirror, place } = compileWire(param, axis, taper, context, path);
-  const { by, tolWire, withinMs } = param.verify;
+  const { by, tolWire, withinMs, once } = param.verify;
+  if (once && by !== 'readback' && by !== 'dump')
+    throw invalidProfile(`${path}.verify.once`, 'what is not read back is not verified once either');
   if (by === 'readback' && codec.read?.kind !== 'ask' && codec.driver === undefined)
     throw invalidProfile(`${path}.read`, 'verify by readback needs a read command');
   if (by === 'dump' && codec.read?.kind !== 'dump')
@@ -98,6 +102,7 @@ export function compileParameter(name: string, param: Param, context: ParameterC
     verifyBy: by,
     tolWire: decimalOf(tolWire ?? 0),
     verifyWithinMs: withinMs ?? 0,
+    verifyOnce: once === true,
     settleMs: param.settleMs ?? 0,
     settlePer: param.settlePer,
     slew: param.slew,

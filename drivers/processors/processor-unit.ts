@@ -61,13 +61,19 @@ export interface ProcessorUnit {
    */
   readBack(settings: Settings, limitMs?: number): Promise<RecalledSetting[]>;
   /**
-   * Applies the profile's safe state, in its order and at once, verified like a recall. What one setting refuses does not keep the others from
-   * theirs; the first error is thrown.
+   * Applies the profile's safe state, in its order and at once, verified like a recall as far as it can be read back. What one setting refuses
+   * does not keep the others from theirs; the first error is thrown.
    *
    * @param signal ends it behind the command that is in flight: some settings are safe then, the others as they were
    * @throws OutboardError as those of `recall`; the signal's reason
    */
-  safe(signal?: AbortSignal): Promise<void>;
+  safe(signal?: AbortSignal): Promise<RecalledSetting[]>;
+  /**
+   * Gives the front panel to people, or takes it back, where the profile knows how. Whenever the link is opened the rig has it.
+   *
+   * @throws OutboardError processor.*
+   */
+  panel(to: 'people' | 'rig'): Promise<void>;
   /** Returns the function that removes the listener. */
   onLocalChange(listener: (change: LocalChange) => void): () => void;
   /** Called after every change of `state`. Returns the function that removes the listener. */

@@ -103,6 +103,9 @@ export const Session = z.strictObject({
   begin: z.array(SessionStep).optional().meta({ description: 'after the identity, before anything is set' }),
   end: z.array(SessionStep).optional().meta({ description: 'before the port is closed' }),
   keepAlive: z.strictObject({ ...SessionStep.shape, everyMs: Milliseconds.min(100) }).optional(),
+  panel: z.literal(true).optional().meta({
+    description: 'what begins it locks the front panel, what ends it unlocks it: in maintenance it is unlocked',
+  }),
 });
 
 export const Evidence = z.strictObject({
@@ -129,6 +132,9 @@ const common = {
     withinMs: Milliseconds.optional().meta({
       description:
         'the unit takes its time (a servo, a motor fader): read again until it agrees, at most so long; 0 when absent',
+    }),
+    once: z.literal(true).optional().meta({
+      description: 'it moves by itself while a take rolls (the place of a tape): verified before the take only',
     }),
   }),
   default: z
@@ -285,6 +291,9 @@ export const ProfileDocument = z.strictObject({
     silent: z.literal(true).optional().meta({
       description: 'it lets nothing through then: whoever listens hears nothing of what it holds',
     }),
+  }),
+  panel: SettingState.optional().meta({
+    description: 'what gives the front panel to people: set in maintenance; after it, each goes back to its default',
   }),
   memory: z
     .union([

@@ -19,7 +19,7 @@ import { type Axis, compileParameter, indicesOf, type Parameter } from './parame
 import { checkCommands, checkSim, checkStates, checkVectors } from './profile-checks.js';
 import { type ErrorMeaning, ProfileDocument } from './profile-schema.js';
 import type { Message } from './schema-basics.js';
-import { profileState, settingKey } from './settings.js';
+import { settingKey, wholeState } from './settings.js';
 
 export interface IdentityStep {
   readonly tx: string;
@@ -40,6 +40,8 @@ export interface Session {
   /** Before the port is closed. */
   readonly end: readonly SessionStep[];
   readonly keepAlive: (SessionStep & { readonly everyMs: number }) | undefined;
+  /** True where `begin` locks the front panel and `end` unlocks it. */
+  readonly panel: boolean;
 }
 
 /** While one of `changing` changes, `before` is set and has settled; afterwards what was before is set again. */
@@ -109,6 +111,8 @@ export interface Profile {
   readonly hearing: Steps | undefined;
   /** True where nothing comes through in the safe state. */
   readonly silentWhenSafe: boolean;
+  /** The settings that give the front panel to people, and those that the rig has otherwise. */
+  readonly panel: { readonly free: Settings; readonly held: Settings };
 }
 
 /** <package root>/drivers/processors/profiles: the compiled code lies one folder deeper than its source. */
@@ -270,6 +274,7 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
     memory: memoryOf(document, params),
     hearing: document.hearing && stepsOf(document.hearing, 'hearing', params),
     silentWhenSafe: document.safe.silent === true,
+    panel: panelOf(document, params),
   };
 }
 
@@ -309,7 +314,18 @@ function sessionOf({ session }: ProfileDocument, kind: FramingKind, vars: Readon
     end: (session?.end ?? []).map((s, i) => step(s, `session.end.${i}`)),
     keepAlive:
       keepAlive === undefined ? undefined : { ...step(keepAlive, 'session.keepAlive'), everyMs: keepAlive.everyMs },
+    panel: session?.panel === true,
   };
+}
+
+function panelOf({ panel = {} }: ProfileDocument, params: ReadonlyMap<string, Parameter>): Profile['panel'] {
+  const free = wholeState(params, panel, 'panel');
+  const held = [...free.keys()].map((key): [string, SettingValue] => {
+    const usual = params.get(key.split('@')[0] as string)?.default;
+    if (usual === undefined) throw invalidProfile(`panel.${key}`, 'has no default to go back to');
+    return [key, usual];
+  });
+  return { free: Object.fromEntries(free), held: Object.fromEntries(held) };
 }
 
 function memoryOf({ memory }: ProfileDocument, params: ReadonlyMap<string, Parameter>): Memory | undefined {
@@ -323,7 +339,7 @@ function stepsOf(
   params: ReadonlyMap<string, Parameter>,
 ): Steps {
   return steps.map((step, i) =>
-    'set' in step ? { set: Object.fromEntries(profileState(params, step.set, `${path}.${i}.set`)) } : step,
+    'set' in step ? { set: Object.fromEntries(wholeState(params, step.set, `${path}.${i}.set`)) } : step,
   );
 }
 
@@ -342,7 +358,7 @@ function orderOf(document: ProfileDocument): string[] {
 }
 
 function safeState({ safe }: ProfileDocument, params: ReadonlyMap<string, Parameter>): Settings {
-  const state = profileState(params, safe.state, 'safe.state');
+  const state = wholeState(params, safe.state, 'safe.state');
   for (const parameter of params.values())
     for (const index of parameter.hazard ? indicesOf(parameter) : [])
       if (!state.has(settingKey(parameter, index)))

@@ -112,11 +112,15 @@ export function checkSettings(profile: Profile, settings: Settings, path = 'sett
   checkLinks(resolveSettings(profile, withDefaults(profile, settings), path), named, path);
 }
 
+/** The indices that the unit moves when it moves this one, itself among them. */
+function movedWith({ axis }: Parameter, index: number | null): readonly (number | null)[] {
+  return axis?.link.find((indices) => index !== null && indices.includes(index)) ?? [index];
+}
+
 /** What the unit moves together is named together, or one would silently move the other. */
 function checkLinks(complete: readonly Target[], named: readonly Target[], path: string): void {
   for (const { parameter, index, key, value } of named) {
-    const group = parameter.axis?.link.find((indices) => index !== null && indices.includes(index)) ?? [];
-    for (const other of group) {
+    for (const other of movedWith(parameter, index)) {
       const otherKey = settingKey(parameter, other);
       if (complete.find((target) => target.key === otherKey)?.value === value) continue;
       const at = `${path}.${otherKey}`;
@@ -210,8 +214,31 @@ export function profileState(
 }
 
 /**
- * What a state (`needs` of a parameter, `before` of an interlock) means for one setting: where a parameter has the same axis, the same index,
- * else every index.
+ * As `profileState`, of a state that is set by itself: what the unit moves together stands in it together.
+ *
+ * @throws OutboardError profile.invalid
+ */
+export function wholeState(
+  params: ReadonlyMap<string, Parameter>,
+  state: Readonly<Record<string, SettingValue>>,
+  path: string,
+): Map<string, SettingValue> {
+  const expanded = profileState(params, state, path);
+  for (const [key, value] of expanded) {
+    const { parameter, index } = find(params, key) as Named;
+    const parted = movedWith(parameter, index).find((other) => expanded.get(settingKey(parameter, other)) !== value);
+    if (parted !== undefined)
+      throw invalidProfile(
+        `${path}.${key}`,
+        `the unit moves ${settingKey(parameter, parted)} together with it: name both, with one value`,
+      );
+  }
+  return expanded;
+}
+
+/**
+ * What a state (`needs` of a parameter, `before` of an interlock) means for one setting: where a parameter has the same axis, the same index and
+ * those that the unit moves with it, else every index.
  *
  * @throws OutboardError profile.invalid at `path`; a loaded profile has been checked for that
  */
@@ -221,10 +248,10 @@ export function companions(
   { parameter, index }: { readonly parameter: Parameter; readonly index: number | null },
   path: string,
 ): Target[] {
-  const narrowed = Object.entries(state).map(([key, value]): [string, SettingValue] => {
+  const narrowed = Object.entries(state).flatMap(([key, value]): [string, SettingValue][] => {
     const other = params.get(key);
     const same = other?.axis !== undefined && other.axis.name === parameter.axis?.name;
-    return [same ? settingKey(other, index) : key, value];
+    return same ? movedWith(other, index).map((i) => [settingKey(other, i), value]) : [[key, value]];
   });
   const resolved = profileState(params, Object.fromEntries(narrowed), path);
   return [...resolved].map(([key, value]) => {

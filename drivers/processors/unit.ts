@@ -148,11 +148,20 @@ class WiredUnit implements ProcessorUnit {
     );
   }
 
-  async safe(signal?: AbortSignal): Promise<void> {
+  async safe(signal?: AbortSignal): Promise<RecalledSetting[]> {
     const targets = safeTargets(this.profile);
     const { settleMs } = this.profile.document.safe;
     const options = { leastSettleMs: settleMs, direct: true, ...(signal ? { signal } : {}) };
-    await this.#exclusive((session) => this.#apply(session, targets, options), { signal });
+    return await this.#exclusive((session) => this.#apply(session, targets, options), { signal });
+  }
+
+  async panel(to: 'people' | 'rig'): Promise<void> {
+    const { session, panel } = this.profile;
+    const targets = resolveSettings(this.profile, to === 'people' ? panel.free : panel.held);
+    await this.#exclusive(async (current) => {
+      if (session.panel) await current.exchange.say(to === 'people' ? session.end : session.begin);
+      if (targets.length > 0) await this.#apply(current, targets);
+    });
   }
 
   onLocalChange(listener: (change: LocalChange) => void): () => void {

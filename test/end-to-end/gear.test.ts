@@ -230,8 +230,12 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     await maintenance(stack, 'maintenance.enter');
     await until(async () => (await stack.status()).state.mode === 'maintenance');
     assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
+    assert.equal(line.matrix.panelLock, 0, 'the keys of the matrix are theirs');
     await gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: 12, announce: 'LOCAL GAIN' });
+    line.matrix.turnVolume(1, 30);
     await maintenance(stack, 'maintenance.exit');
+    assert.equal(line.matrix.panelLock, 1);
+    assert.equal(line.matrix.volume.get(1), 0);
     await until(async () => (await stack.status()).state.mode === 'ready');
     assert.equal(await gear(stack, { unit: 'eq-a', do: 'value', key: 'gain' }), 0);
     assert.equal(alertOf('processor.changed', 'warning'), undefined);

@@ -56,12 +56,30 @@ test('a unit that comes back and cannot be made safe is another alert, in place 
 });
 
 test('another unit in its place is told as such', async (t) => {
-  const { wire, told } = await bench(t);
+  const { rack, wire, told } = await bench(t);
   wire.unplug();
   await until(() => told.length > 0);
   t.mock.method(wire.unit, 'obey', () => 'ID other.unit 1');
   wire.plugged = true;
   await until(() => told.includes('critical processor.identity'));
+  // It is asked again and again, and is lost no second time.
+  let tries = 0;
+  rack.unit('eq').onState((state) => void (state === 'refused' && tries++));
+  await until(() => tries >= 3);
+  assert.deepEqual(told, ['critical processor.lost', 'critical processor.identity']);
+});
+
+test('an alert that begins while a refused unit is asked again tells the same', async (t) => {
+  const { rack, wire, told, alerts } = await bench(t);
+  alerts.stop();
+  t.mock.method(wire.unit, 'obey', () => 'ID other.unit 1');
+  wire.unplug();
+  wire.plugged = true;
+  const unit = rack.unit('eq');
+  await until(() => unit.state === 'refused');
+  await new Promise<void>((resolve) => unit.onState((state) => state === 'identifying' && resolve()));
+  alerts.start();
+  assert.deepEqual(told, ['critical processor.identity']);
 });
 
 test('a knob that somebody turns is told once a minute, and to no technician', async (t) => {

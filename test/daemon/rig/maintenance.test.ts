@@ -30,6 +30,7 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
       forgetClients: async () => undefined,
       ownInserts: () => undefined,
       endMeasuring: async () => undefined,
+      attend: async () => undefined,
       makeSafe: async () => [],
       giveUp: async () => undefined,
       takeBack: async () => undefined,
@@ -57,6 +58,22 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
 }
 
 describe('maintenance', () => {
+  it('gives the front panels to people when the gear is safe, and takes them back before it is made safe again', async (t) => {
+    const said: string[] = [];
+    const { enter, exit, becomes } = await bench(t, {
+      quieten: async () => void said.push('quiet'),
+      attend: async (attended) => void said.push(attended ? 'for people' : 'for the rig'),
+      makeSafe: async () => {
+        said.push('safe');
+        return [];
+      },
+    });
+    await enter();
+    await becomes('maintenance');
+    await exit();
+    assert.deepEqual(said, ['quiet', 'for people', 'for the rig', 'safe']);
+  });
+
   it('makes the processors safe when it is over, but not under a take that still rolls', async (t) => {
     let safe = 0;
     let drained = (): void => undefined;

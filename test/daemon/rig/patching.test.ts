@@ -59,13 +59,17 @@ test('an insert without a patchbay asks nothing of one', async (t) => {
   assert.deepEqual(await patching.connect(['free']), []);
 });
 
-test('a patchbay that does not let go owes its safe state and takes no job', async (t) => {
+test('a patchbay that does not let go owes its safe state when nobody needs it any more, and takes no job', async (t) => {
   const { patching, rack, wire, ties } = await bench(t);
-  await patching.connect(['eq']);
+  await patching.connect(['eq', 'comp']);
+  const owe = t.mock.method(rack, 'owe');
   t.mock.method(wire.unit, 'obey', () => 'ERR RANGE');
   await patching.disconnect(['eq']);
   assert.equal(rack.ready(['bay']), false);
+  assert.equal(owe.mock.calls[0]!.arguments[1]!(), false, 'comp is still connected through it');
   t.mock.restoreAll();
+  await patching.disconnect(['comp']);
+  assert.equal(owe.mock.calls[0]!.arguments[1]!(), true);
   assert.deepEqual(await rack.safe(['bay']), []);
   assert.deepEqual(ties(), [0, 0, 0, 0, 0, 0, 0, 0]);
   assert.equal(rack.ready(['bay']), true);

@@ -1,11 +1,12 @@
 /** A rack whose unit is played: what the rig owes a unit that could not be made safe. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RigConfig } from '../../../core/contract/index.js';
+import type { RecalledSetting, RigConfig } from '../../../core/contract/index.js';
 import { OutboardError } from '../../../core/errors.js';
 import { createLogger } from '../../../daemon/log.js';
 import { Rack } from '../../../daemon/rig/rack.js';
 import type { ProcessorUnit, UnitState } from '../../../drivers/processors/processor-unit.js';
+import { until } from '../../peers/stack.js';
 
 function bench() {
   const listeners: ((state: UnitState) => void)[] = [];
@@ -14,11 +15,17 @@ function bench() {
     state: 'ready' as UnitState,
     reachable: true,
     asked: 0,
+    panels: [] as string[],
+    safeAs: 'verified' as RecalledSetting['state'],
     async start() {},
     async stop() {},
     async safe() {
       unit.asked++;
       if (!unit.reachable) throw new OutboardError('processor.lost', 'gone');
+      return [{ name: 'reel', requested: 'stop', sent: 'stop', state: unit.safeAs }];
+    },
+    async panel(to: string) {
+      unit.panels.push(to);
     },
     onLocalChange: () => () => undefined,
     onState(listener: (state: UnitState) => void) {
@@ -35,6 +42,7 @@ function bench() {
     profiles: new Map(),
     make: () => unit as unknown as ProcessorUnit,
     log: createLogger('test', 'silent'),
+    retryMs: 1,
   });
   return { rack, unit, become };
 }
@@ -77,5 +85,70 @@ describe('a rack', () => {
     assert.equal(rack.ready(['deck']), false, 'not before it was made safe');
     await safe;
     assert.equal(unit.asked, 2);
+  });
+
+  it('leaves a unit as it is for as long as somebody needs it, whatever it owes', async (t) => {
+    const { rack, unit, become } = bench();
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    become('ready');
+    await rack.safe();
+    let looked = 0;
+    const needed = { byOthers: true };
+    rack.owe('deck', () => {
+      looked++;
+      return !needed.byOthers;
+    });
+    await until(() => looked >= 3);
+    assert.equal(unit.asked, 1);
+    assert.equal(rack.ready(['deck']), false);
+    needed.byOthers = false;
+    await until(() => rack.ready(['deck']));
+    assert.equal(unit.asked, 2);
+  });
+
+  it('says how the safe state was reached, and says nothing of a unit that has been away since', async (t) => {
+    const { rack, unit, become } = bench();
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    become('ready');
+    assert.equal(rack.safety('deck'), null);
+    await rack.safe();
+    assert.equal(rack.safety('deck'), 'verified');
+    unit.safeAs = 'sent, unverified';
+    await rack.safe();
+    assert.equal(rack.safety('deck'), 'sent, unverified');
+    become('lost');
+    assert.equal(rack.safety('deck'), null);
+  });
+
+  it('has no news of a unit that is asked again who it is', async (t) => {
+    const { rack, become } = bench();
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    let news = 0;
+    rack.onState(() => news++);
+    become('refused');
+    for (const state of ['opening', 'identifying', 'refused', 'opening', 'identifying', 'refused'] as const)
+      become(state);
+    assert.equal(news, 1);
+    become('absent');
+    assert.equal(news, 2, 'nobody is there any more');
+  });
+
+  it('gives the front panel of a unit that comes back to whoever is at the gear', async (t) => {
+    const { rack, unit, become } = bench();
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    become('absent');
+    await rack.attend(true);
+    assert.deepEqual(unit.panels, [], 'nobody is there yet');
+    become('ready');
+    await until(() => unit.panels.length > 0);
+    become('lost');
+    become('ready');
+    await until(() => unit.panels.length > 1);
+    await rack.attend(false);
+    assert.deepEqual(unit.panels, ['people', 'people', 'rig']);
   });
 });

@@ -8,7 +8,7 @@ import { checksumOf } from '../../../drivers/processors/checksum.js';
 import { decimalOf } from '../../../drivers/processors/decimal.js';
 import { hexOf } from '../../../drivers/processors/frame-text.js';
 import { parseProfile } from '../../../drivers/processors/profile.js';
-import { checkSettings } from '../../../drivers/processors/settings.js';
+import { checkSettings, companions } from '../../../drivers/processors/settings.js';
 import { SimulatedUnit } from '../../../drivers/processors/simulated-unit.js';
 
 const UNIT = `
@@ -178,6 +178,31 @@ test('dumps, needs, hazards and vectors have to fit', () => {
   refused(unitWith('20 01 48 F7', '20 01 40 F7'), 'vectors.3.tx', /20 01 48 F7/);
   refused(unitWith('tx: B0 16 40', 'tx: hello'), 'vectors.2.tx', /hex/);
   refused(unitWith('link: [[1, 2]]', 'link: [[1, 3]]'), 'axes.pair.link', /3/);
+  refused(
+    unitWith('state: {power: "off"}', 'state: {power@pair=1: "off", power@pair=2: "on"}'),
+    /^safe\.state\.power@pair=/,
+    /together/,
+  );
+  const remembers = (state: string) =>
+    unitWith('sim: {replyMs', `memory: {procedure: [{set: ${state}}]}\nsim: {replyMs`);
+  parseProfile(remembers('{cut: "on"}'), 'test');
+  refused(remembers('{cut@pair=2: "on"}'), 'memory.procedure.0.set.cut@pair=2', /cut@pair=1.*together/);
+  refused(unitWith('sim: {replyMs', 'panel: {low: 3}\nsim: {replyMs'), 'panel.low', /no default/);
+  refused(
+    unitWith('cc: 20}, verify: {by: none}', 'cc: 20}, verify: {by: none, once: true}'),
+    'params.low.verify.once',
+    /not read back/,
+  );
+});
+
+test('what one of two needs, the other needs too, when they move together', () => {
+  const { params } = parseProfile(UNIT, 'test');
+  const power = params.get('power')!;
+  const needed = companions(params, power.needs, { parameter: power, index: 1 }, 'test');
+  assert.deepEqual(
+    needed.map(({ key }) => key),
+    ['cut@pair=1', 'cut@pair=2'],
+  );
 });
 
 test('a job may not contradict what a setting needs, nor name one of two that move together', () => {
