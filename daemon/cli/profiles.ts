@@ -102,7 +102,7 @@ function remarksOn(profile: Profile, file: string): string[] {
   const names = (wanted: (name: string) => boolean): string => [...params.keys()].filter(wanted).join(', ');
   const unproved = names((name) => !proved.has(name));
   const blind = names((name) => ['none', 'ack'].includes(params.get(name)?.verifyBy ?? ''));
-  const loud = names((name) => params.get(name)?.gain === true && params.get(name)?.hazard === undefined);
+  const loud = names((name) => params.get(name)?.gain !== undefined && params.get(name)?.hazard === undefined);
   return [
     ...(file === `${profile.id}.yaml` ? [] : [`the folder of profiles wants the name ${profile.id}.yaml`]),
     ...(unproved === '' ? [] : [`no vector proves ${unproved}`]),

@@ -191,14 +191,17 @@ export class Conversation implements LinkListener {
   }
 
   /**
-   * Lets whatever is still under way arrive and be dropped, until the wire was silent for `quietMs` (the profile's when absent).
+   * Lets whatever is still under way arrive and be dropped, until the wire was silent for `quietMs` (the profile's when absent), and for as long as
+   * a message may pause where one has begun: its tail could pass for a message of its own.
    *
    * @throws OutboardError processor.lost, also when the unit does not stop talking: the link ends then
    */
   async drain(quietMs = this.#profile.pacing.quietMs): Promise<void> {
-    const giveUpAtMs = performance.now() + 10 * (this.#profile.pacing.replyMs + quietMs);
+    const { pacing, framing } = this.#profile;
+    const neededMs = (): number => (this.#framer.isBegun ? Math.max(quietMs, framing.rxGapMs) : quietMs);
+    const giveUpAtMs = performance.now() + 10 * (pacing.replyMs + Math.max(quietMs, framing.rxGapMs));
     let quietSinceMs = performance.now();
-    for (let leftMs = quietMs; leftMs > 0; leftMs = quietSinceMs + quietMs - performance.now()) {
+    for (let leftMs = neededMs(); leftMs > 0; leftMs = quietSinceMs + neededMs() - performance.now()) {
       if (performance.now() > giveUpAtMs) {
         // Whoever cannot be interrupted cannot be spoken to.
         const error = this.#lostError('the unit does not stop talking');

@@ -26,7 +26,11 @@ export function shownFrame(kind: FramingKind, frame: string): string {
   return kind === 'line' ? frame : hexOf(frame);
 }
 
-/** @param whole the pattern has to match the whole frame */
+/**
+ * The pattern of a frame.
+ *
+ * @param whole the pattern has to match the whole frame
+ */
 export function framePattern(kind: FramingKind, rx: string, whole: boolean): FramePattern {
   // s: a frame may hold any byte, and `.` stands for each of them.
   const pattern = new RegExp(whole ? `^(?:${rx})$` : rx, 'us');

@@ -7,6 +7,8 @@
 export interface Framer {
   /** The messages that `bytes` completed. `nowMs` is monotonic. */
   push(bytes: Uint8Array, nowMs: number): string[];
+  /** A message has begun, or is being dropped: the next byte may be in its middle. */
+  readonly isBegun: boolean;
   /** Forgets everything: the next byte begins a message. For when the wire has been quiet. */
   reset(): void;
 }
@@ -52,6 +54,10 @@ export class LineFramer implements Framer {
     if (!this.#skipping && text.length > maxBytes + end.length - 1) this.#drop();
     if (this.#skipping) this.#partial = this.#begunEnd(text);
     return lines;
+  }
+
+  get isBegun(): boolean {
+    return this.#skipping || this.#partial !== '';
   }
 
   /** Forgets everything: the next byte begins a line. For when the wire has been quiet. */

@@ -48,6 +48,10 @@ export class MidiFramer implements Framer {
     return messages;
   }
 
+  get isBegun(): boolean {
+    return this.#partial !== '';
+  }
+
   reset(): void {
     this.#partial = '';
     this.#running = undefined;

@@ -40,10 +40,8 @@ export interface Parameter {
   /** A change goes in steps of at most `maxStep` (unit of the value), one every `everyMs`. */
   readonly slew: { readonly maxStep: number; readonly everyMs: number } | undefined;
   readonly hazard: 'level' | 'phantom' | 'erase' | undefined;
-  /** True when the parameter is gain in the signal path. */
-  readonly gain: boolean;
-  /** The most gain that it can be, dB; of a gain in dB that is its maximum. */
-  readonly gainAtMostDb: number | undefined;
+  /** Undefined when the parameter is no gain in the signal path. */
+  readonly gain: Gain | undefined;
   /** What a take gets that does not name the setting; undefined: it stays as it is. */
   readonly default: SettingValue | undefined;
   /** Of a number or a route. */
@@ -55,6 +53,14 @@ export interface Parameter {
   readonly mirror: Mirror;
   /** Where it stands in a dump, if it does. */
   readonly place: DumpPlace | undefined;
+}
+
+/** What a parameter adds in the signal path, dB. */
+export interface Gain {
+  /** The most that it can be. */
+  readonly atMostDb: number;
+  /** With this value; of an unknown law the most, whatever the value. */
+  of(value: SettingValue): number;
 }
 
 /** What the parameters of one profile have in common. */
@@ -70,8 +76,6 @@ export function compileParameter(name: string, param: Param, context: ParameterC
   if (axisName !== undefined && axis === undefined)
     throw invalidProfile(`${path}.axis`, `"${axisName}" is not in axes`);
   const number = param.kind === 'number' ? param : undefined;
-  const gain = number?.gain;
-  if (gain === true && number?.unit !== 'dB') throw invalidProfile(`${path}.gain`, 'a gain has the unit dB');
   if (param.slew !== undefined && param.kind !== 'number')
     throw invalidProfile(`${path}.slew`, 'only a number can go in steps');
   if (param.settlePer !== undefined && param.kind !== 'number')
@@ -107,8 +111,7 @@ export function compileParameter(name: string, param: Param, context: ParameterC
     settlePer: param.settlePer,
     slew: param.slew,
     hazard: param.hazard,
-    gain: gain !== undefined,
-    gainAtMostDb: gain === undefined ? undefined : gain === true ? number?.max : gain.atMostDb,
+    gain: gainOf(param, taper, `${path}.gain`),
     default: resting,
     min: param.kind === 'number' || param.kind === 'route' ? param.min : undefined,
     max: param.kind === 'number' || param.kind === 'route' ? param.max : undefined,
@@ -119,6 +122,21 @@ export function compileParameter(name: string, param: Param, context: ParameterC
   };
   checkReversible(parameter, context.dumps, path);
   return parameter;
+}
+
+function gainOf(param: Param, taper: Taper, path: string): Gain | undefined {
+  if (param.kind === 'route' || param.gain === undefined) return undefined;
+  const { kind, gain } = param;
+  if (kind === 'number') {
+    if (gain !== true) return { atMostDb: gain.atMostDb, of: () => gain.atMostDb };
+    if (param.unit !== 'dB') throw invalidProfile(path, 'a gain has the unit dB');
+    return { atMostDb: param.max, of: Number };
+  }
+  const ofEach = new Map(Object.entries(gain.db).map(([label, db]) => [spelledValue(kind, label), db]));
+  const values = taper.sample(1);
+  if (ofEach.size !== values.length || !values.every((value) => ofEach.has(value)))
+    throw invalidProfile(`${path}.db`, `names other values than the taper: it has ${values.join(', ')}`);
+  return { atMostDb: Math.max(...ofEach.values()), of: (value) => ofEach.get(value) as number };
 }
 
 /** How long a change from one value to another takes to settle, ms; without `from`, the longest that it could. */

@@ -160,6 +160,13 @@ const common = {
   evidence: Evidence.optional().meta({ description: "where it differs from the profile's" }),
 };
 
+const GainOfEach = z
+  .strictObject({ db: z.record(z.string().max(64), z.number()) })
+  .optional()
+  .meta({
+    description: 'counts against isolation: how many dB each value adds in the signal path, one for every value',
+  });
+
 export const Param = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('number'),
@@ -180,8 +187,8 @@ export const Param = z.discriminatedUnion('kind', [
       }),
     ...common,
   }),
-  z.strictObject({ kind: z.literal('bool'), ...common }),
-  z.strictObject({ kind: z.literal('enum'), ...common }),
+  z.strictObject({ kind: z.literal('bool'), gain: GainOfEach, ...common }),
+  z.strictObject({ kind: z.literal('enum'), gain: GainOfEach, ...common }),
   z
     .strictObject({
       kind: z.literal('route'),
@@ -200,6 +207,11 @@ export type Param = z.infer<typeof Param>;
 export const DriveTarget = z.enum(['gainDb', 'muted', 'delaySeconds', 'erasing', 'routes']);
 export type DriveTarget = z.infer<typeof DriveTarget>;
 
+export const KnownFault = z.enum(['late', 'partial', 'silent', 'deaf', 'busy', 'reboot', 'local-change']).meta({
+  description:
+    'late: answers too late; partial: half an answer; silent: obeys and says nothing; deaf: does not hear a command; busy: says that it is busy; reboot: restarts by itself; local-change: somebody at the unit',
+});
+
 export const Sim = z.strictObject({
   bootMs: Milliseconds.optional().meta({ description: 'silence after a power-up; 0 when absent' }),
   banner: Message.optional().meta({ description: 'said at power-up' }),
@@ -215,9 +227,9 @@ export const Sim = z.strictObject({
     .meta({ description: 'the answers to the steps of session that want one, in their order' }),
   errors: z.partialRecord(ErrorMeaning, Message).meta({ description: 'the message that says each kind of error' }),
   faults: z
-    .array(z.string())
+    .array(KnownFault)
     .optional()
-    .meta({ description: 'what this model is known to do wrong; for those who write tests' }),
+    .meta({ description: 'what this model is known to do now and then; the sweep does it to the simulated unit' }),
   drives: z
     .record(SettingKey, z.union([DriveTarget, z.strictObject({ to: DriveTarget, scale: z.number() })]))
     .optional()

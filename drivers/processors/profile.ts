@@ -12,9 +12,9 @@ import type { Settings, SettingValue } from '../../core/contract/primitives.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { codeDriver } from './code-drivers/index.js';
 import { type CompiledDump, compileDumps } from './dump.js';
-import { type FramePattern, type FramingKind, framePattern } from './frame-text.js';
+import type { FramePattern, FramingKind } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
-import { messageFrame } from './message.js';
+import { messageFrame, messagePattern } from './message.js';
 import { type Axis, compileParameter, indicesOf, type Parameter } from './parameter.js';
 import { checkCommands, checkSim, checkStates, checkVectors } from './profile-checks.js';
 import { type ErrorMeaning, ProfileDocument } from './profile-schema.js';
@@ -245,6 +245,8 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
       return [name, compileParameter(name, param, context)];
     }),
   );
+  const pattern = (rx: string, whole: boolean, path: string): FramePattern =>
+    messagePattern(framing.kind, rx, vars, whole, path);
   return {
     id: document.id,
     version: document.version,
@@ -256,8 +258,11 @@ function assemble(document: ProfileDocument, hash: string, vars: ReadonlyMap<str
     identityStrength: document.identity.strength,
     operatorConfirm: document.identity.operatorConfirm ?? false,
     session: sessionOf(document, framing.kind, vars),
-    errors: document.errors.map(({ rx, as }) => ({ rx: framePattern(framing.kind, rx, true), as })),
-    unsolicited: document.unsolicited.map(({ rx, means }) => ({ rx: framePattern(framing.kind, rx, false), means })),
+    errors: document.errors.map(({ rx, as }, i) => ({ rx: pattern(rx, true, `errors.${i}.rx`), as })),
+    unsolicited: document.unsolicited.map(({ rx, means }, i) => ({
+      rx: pattern(rx, false, `unsolicited.${i}.rx`),
+      means,
+    })),
     transport,
     framing,
     pacing: {
@@ -306,7 +311,7 @@ function axesOf(document: ProfileDocument): Map<string, Axis> {
 function sessionOf({ session }: ProfileDocument, kind: FramingKind, vars: ReadonlyMap<string, number>): Session {
   const step = ({ tx, rx }: { tx: Message; rx?: string | undefined }, path: string): SessionStep => ({
     tx: messageFrame(kind, tx, vars, `${path}.tx`),
-    rx: rx === undefined ? undefined : framePattern(kind, rx, true),
+    rx: rx === undefined ? undefined : messagePattern(kind, rx, vars, true, `${path}.rx`),
   });
   const keepAlive = session?.keepAlive;
   return {
@@ -380,6 +385,11 @@ function identitySteps(
   return identity.steps.map(({ tx, rx, must = {} }, i) => {
     for (const group of Object.keys(must))
       if (!rx.includes(`(?<${group}>`)) throw invalidProfile(`identity.steps.${i}.must`, `rx has no group "${group}"`);
-    return { tx: messageFrame(kind, tx, vars, `identity.steps.${i}.tx`), rx: framePattern(kind, rx, true), must };
+    const path = `identity.steps.${i}`;
+    return {
+      tx: messageFrame(kind, tx, vars, `${path}.tx`),
+      rx: messagePattern(kind, rx, vars, true, `${path}.rx`),
+      must,
+    };
   });
 }

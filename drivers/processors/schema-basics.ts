@@ -14,10 +14,15 @@ export const FieldName = z
   .refine((name) => !RESERVED.includes(name), `${RESERVED.join(', ')} have a meaning of their own in templates`);
 export const Latin1 = z.string().refine((text) => !/[^\0-\xff]/.test(text), 'only latin1 characters');
 export const Milliseconds = z.number().min(0).max(600_000);
-/** JavaScript regular expression, `u` flag. Of a message that is not a line of text it reads the bytes in hex: `F0 7E .. 06 02`. */
+/** A variable in a pattern: braces with a letter in them, which a quantifier has not; `\p{…}`, `\P{…}` and `\u{…}` are the expression's own. */
+export const PATTERN_FIELD = /(?<!\\[pPu])\{[^{}]*[a-z][^{}]*\}/g;
+/**
+ * JavaScript regular expression, `u` flag. Of a message that is not a line of text it reads the bytes in hex: `F0 7E .. 06 02`. `{dev}` stands for a
+ * variable.
+ */
 export const Pattern = z.string().refine((text) => {
   try {
-    new RegExp(text, 'u');
+    new RegExp(text.replace(PATTERN_FIELD, '00'), 'u');
     return true;
   } catch {
     return false;

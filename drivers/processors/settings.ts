@@ -159,12 +159,11 @@ export function maxGainDb(profile: Profile, settings: Settings): number {
   const targets = resolveSettings(profile, withDefaults(profile, settings));
   let sumDb = 0;
   for (const parameter of profile.params.values()) {
-    if (!parameter.gain) continue;
-    const named = targets.filter((target) => target.parameter === parameter).map(({ value }) => value as number);
+    const { gain } = parameter;
+    if (gain === undefined) continue;
+    const named = targets.filter((target) => target.parameter === parameter).map(({ value }) => value);
     const complete = named.length === indicesOf(parameter).length;
-    // A gain of an unknown law counts with the most that it can be, whatever it is set to.
-    const known = complete && parameter.unit === 'dB' && parameter.gainAtMostDb === parameter.max;
-    sumDb += known ? Math.max(...named) : (parameter.gainAtMostDb as number);
+    sumDb += complete ? Math.max(...named.map((value) => gain.of(value))) : gain.atMostDb;
   }
   return sumDb;
 }

@@ -53,6 +53,10 @@ export class SumFramer implements Framer {
     return frames;
   }
 
+  get isBegun(): boolean {
+    return this.#skipping || this.#partial !== '';
+  }
+
   /** Forgets everything: the next byte begins a frame. For when the wire has been quiet. */
   reset(): void {
     this.#partial = '';

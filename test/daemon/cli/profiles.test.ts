@@ -62,7 +62,7 @@ test('a data set becomes a profile that is in order, and what was left out is sa
   assert.equal(profile.id, 'acme.heater-2');
   assert.deepEqual([...profile.params.keys()], ['ampDrive', 'bypass', 'eqLow', 'depth']);
   const drive = profile.params.get('ampDrive');
-  assert.deepEqual([drive?.max, drive?.hazard, drive?.gainAtMostDb], [127, 'level', 60]);
+  assert.deepEqual([drive?.max, drive?.hazard, drive?.gain?.atMostDb], [127, 'level', 60]);
   assert.deepEqual(profile.safeState, { ampDrive: 0 });
   const bypass = profile.params.get('bypass');
   assert.equal(bypass?.codec.set(null, bypass.taper.encode('On')!)[0], '\xb0\x66\x40');

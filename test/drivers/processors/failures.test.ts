@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MidiFramer } from '../../../drivers/processors/midi-framer.js';
 import type { LocalChange } from '../../../drivers/processors/processor-unit.js';
+import type { LinkListener } from '../../../drivers/processors/transport.js';
 import { becomes, failsWith, startMatrix } from './started-unit.js';
 
 /** Room for a stall of the host: whatever the test is not about takes its time. */
@@ -232,6 +233,24 @@ test('a unit that cannot be reached is never said to be safe', async (t) => {
   await gone;
   await assert.rejects(unit.safe(), failsWith('processor.lost'));
   assert.equal(peer.values.get('V1'), '50');
+});
+
+test('a line that pauses while the wire is drained is waited for: its tail is no line', async (t) => {
+  let asked: string[] | undefined;
+  const { unit } = await startMatrix(t, [PATIENT, ['rxGapMs: 40', 'rxGapMs: 5000']], (peer) => {
+    const open = peer.open.bind(peer);
+    t.mock.method(peer, 'open', async (listener: LinkListener) => {
+      const link = await open(listener);
+      peer.deliver('-1');
+      setTimeout(() => {
+        asked = [...peer.commands];
+        peer.deliver('8\r\n');
+      }, 50);
+      return link;
+    });
+  });
+  assert.deepEqual(asked, [], 'nothing is asked before the line has ended');
+  assert.equal(unit.state, 'ready');
 });
 
 test('a unit that answers garbage for ever ends as lost, not as a process that waits', async (t) => {

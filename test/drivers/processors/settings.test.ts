@@ -12,7 +12,8 @@ import {
 import { MATRIX } from './matrix-profile.js';
 
 const matrix = parseProfile(MATRIX, 'test.yaml');
-const gain = (await loadProfiles()).get('virtual.gain')!;
+const profiles = await loadProfiles();
+const gain = profiles.get('virtual.gain')!;
 
 function refused(settings: Record<string, unknown>, details: Record<string, unknown>, message: RegExp): void {
   assert.throws(
@@ -78,6 +79,23 @@ test('the largest gain counts what is not known as its maximum', () => {
   assert.equal(maxGainDb(matrix, { 'inGain@in=1': -6, 'outVol@out=1': -14 }), 24 + 0);
   const all = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`inGain@in=${i + 1}`, i - 10]));
   assert.equal(maxGainDb(matrix, all), 5);
+});
+
+test('a gain of labels counts as the profile says for each, and as the largest where nobody names it', () => {
+  const micstasy = profiles.get('rme.micstasy')!;
+  const quiet = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`gain@ch=${i + 1}`, -9]));
+  assert.equal(maxGainDb(micstasy, quiet), -9);
+  assert.equal(maxGainDb(micstasy, { ...quiet, outputLevel: '+19 dBu' }), -3);
+  assert.equal(maxGainDb(micstasy, { ...quiet, outputLevel: '+24 dBu' }), 2);
+  const gainOf = (db: object) =>
+    parseProfile(MATRIX.replace('{free: 0, full: 1, basic: 2}}', `$&, gain: {db: ${JSON.stringify(db)}}`), 'test');
+  assert.equal(maxGainDb(gainOf({ free: 0, full: 3, basic: 4.5 }), {}), 24 + 0 + 4.5);
+  for (const db of [
+    { free: 0, full: 3 },
+    { free: 0, full: 3, basic: 4, other: 5 },
+    { free: 0, full: 3, simple: 4 },
+  ])
+    assert.throws(() => gainOf(db), /params\.lock\.gain\.db.*it has free, full, basic/);
 });
 
 test('readable is what can be read back, defaults included', () => {

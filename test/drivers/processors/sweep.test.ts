@@ -9,7 +9,8 @@ import { indicesOf, type Parameter } from '../../../drivers/processors/parameter
 import { bindProfile, compileProfile, loadProfiles, type Profile } from '../../../drivers/processors/profile.js';
 import { checkSettings, settingKey } from '../../../drivers/processors/settings.js';
 import { createUnit } from '../../../drivers/processors/unit.js';
-import { createVirtualTransport } from '../../../drivers/processors/virtual-unit.js';
+import { type AnswerFault, createVirtualTransport } from '../../../drivers/processors/virtual-unit.js';
+import { becomes } from './started-unit.js';
 
 const FOLDER = new URL('../../../../drivers/processors/profiles/', import.meta.url);
 const profiles = await loadProfiles();
@@ -126,6 +127,44 @@ for (const profile of profiles.values()) {
   });
 }
 
+for (const profile of profiles.values())
+  for (const fault of profile.document.sim.faults ?? [])
+    test(`${profile.id}: what this model is known to do (${fault}) is got over, or found`, async (t) => {
+      const hasty = await withoutWaiting(profile, { replyMs: 500, retries: 5 });
+      const transport = createVirtualTransport(hasty, { gainDb: 0, muted: false, delaySeconds: 0 });
+      const unit = createUnit({ name: 'unit', profile: hasty, transport, backoff: { baseMs: 5, maxMs: 20 } });
+      t.after(() => unit.stop());
+      await unit.start(new AbortController().signal);
+      const parameter = [...hasty.params.values()].find(
+        ({ kind, verifyBy }) => kind !== 'route' && verifyBy !== 'none',
+      );
+      assert.ok(parameter);
+      const key = settingKey(parameter, indicesOf(parameter).at(-1) ?? null);
+      const [value, other] = ends(parameter) as [SettingValue, SettingValue];
+      const recalled = async () => (await unit.recall({ [key]: value })).find(({ name }) => name === key)?.state;
+      if (fault === 'local-change') {
+        assert.equal(await recalled(), 'verified');
+        transport.localChange(key, other);
+        const [after] = await unit.readBack({ [key]: value });
+        assert.deepEqual([after?.readBack, after?.state], [other, 'sent, unverified']);
+      } else if (fault === 'reboot') {
+        transport.inject({ kind: 'reboot' });
+        await assert.rejects(recalled());
+        await becomes(unit, 'ready');
+        assert.notEqual(transport.unit.value(key), value, 'nobody sets it again by himself');
+        assert.equal(await recalled(), 'verified');
+      } else {
+        transport.inject(faultOf(fault));
+        assert.equal(await recalled(), 'verified');
+        assert.equal(transport.unit.value(key), value);
+      }
+    });
+
+function faultOf(kind: 'late' | 'partial' | 'silent' | 'deaf' | 'busy'): AnswerFault {
+  if (kind === 'late') return { kind, ms: 700 };
+  return kind === 'partial' ? { kind, bytes: 1 } : { kind };
+}
+
 /** Both ends of the range, and what lies in the middle. */
 function ends({ taper }: Parameter): SettingValue[] {
   const all = taper.sample(3);
@@ -133,7 +172,7 @@ function ends({ taper }: Parameter): SettingValue[] {
 }
 
 /** The same unit with all its waiting taken out: what is left is what it says. */
-async function withoutWaiting({ id }: Profile): Promise<Profile> {
+async function withoutWaiting({ id }: Profile, pacing: Partial<Profile['pacing']> = {}): Promise<Profile> {
   const document = parse(await readFile(new URL(`${id}.yaml`, FOLDER), 'utf8'));
   for (const param of Object.values<Record<string, unknown>>(document.params)) {
     param['settleMs'] = 0;
@@ -142,7 +181,7 @@ async function withoutWaiting({ id }: Profile): Promise<Profile> {
   for (const interlock of document.interlocks ?? []) interlock.beforeSettleMs = 0;
   document.safe.settleMs = 0;
   document.sim.replyMs = [0, 0];
-  document.pacing = { ...document.pacing, gapMs: 0, quietMs: 5, replyMs: 30_000, bytesPerSec: 1_000_000 };
+  document.pacing = { ...document.pacing, gapMs: 0, quietMs: 5, replyMs: 30_000, bytesPerSec: 1_000_000, ...pacing };
   return compileProfile(document);
 }
 
@@ -158,6 +197,31 @@ test('a profile bound to other variables speaks with them, and keeps its hash', 
     '\xf0\x00\x00\x38\x00\x02\x7f\x00\x02\x28\xf7',
   );
   assert.equal(preamp.identity[0]?.tx, '\xf0\x00\x00\x38\x00\x02\x7f\x20\x01\x01\xf7');
+});
+
+test('on a port that several units share, the answer of another one is none', () => {
+  const dump = (id: string, head: string) =>
+    (profiles.get(id)!.document.sim.identity[0] as string).replace(/^(?:\S\S )+?(?=30|00 01|61)/, `${head} `);
+  const frame = (text: string) => Buffer.from(text.replace(/ /g, ''), 'hex').toString('latin1');
+  for (const [id, vars, mine, other] of [
+    ['rme.micstasy', { bank: 1, dev: 2 }, 'F0 00 20 0D 68 12', 'F0 00 20 0D 68 02'],
+    ['aphex.1788a', { ch: 2, dev: 3, net: 4 }, 'F0 00 00 38 01 02 03', 'F0 00 00 38 01 02 00'],
+    ['cmlabs.sixtyfour', { ch: 5 }, 'B4', 'B0'],
+  ] as const) {
+    const { rx } = bindProfile(profiles.get(id) as Profile, vars).identity[0]!;
+    assert.ok(rx.test(frame(dump(id, mine))), id);
+    assert.ok(!rx.test(frame(dump(id, other))), id);
+  }
+});
+
+test('a pattern takes variables of lines too, and only such as there are', () => {
+  const { document } = profiles.get('virtual.gain')!;
+  const vars = { dev: { type: 'int', min: 0, max: 99, default: 7 } };
+  const named = (rx: string) =>
+    compileProfile({ ...document, vars, errors: [...document.errors, { rx, as: 'busy' }] }).errors.at(-1)!.rx;
+  assert.ok(named(String.raw`^U{dev:02} \p{Lu}{2}$`).test('U07 AB'));
+  assert.ok(!named(String.raw`^U{dev:02} \p{Lu}{2}$`).test('U08 AB'));
+  assert.throws(() => named('^U{unit}'), /errors\.\d+\.rx.*unit/);
 });
 
 test('a variable that there is not, or that is out of its range, is refused with what there is', () => {
