@@ -266,6 +266,11 @@ export const ERRORS = {
     advice: "A commit's outcome is unknown; the daemon restarts and reads the journal again.",
   },
   'journal.schema': { exit: CONFIG, advice: 'The journal was written by a newer outboard. Install that version.' },
+  'calibration.path': {
+    exit: CONFIG,
+    advice:
+      'Measure the insert again (`outboard calibrate level`): until then it is trimmed as the calibration file says.',
+  },
   'calibration.limit': {
     exit: IOERR,
     advice: 'Look at the insert with `outboard report`, then measure it again in maintenance.',
@@ -283,6 +288,10 @@ export const ERRORS = {
   'history.open': {
     exit: CONFIG,
     advice: 'The calibration history cannot be opened. Check the file; set it aside to begin a new one.',
+  },
+  'history.broken': {
+    exit: CONFIG,
+    advice: 'The rig has begun a new history. Put a backup in place of it, or measure anew (`outboard calibrate`).',
   },
   'history.schema': {
     exit: CONFIG,

@@ -55,7 +55,7 @@ export class History {
     this.#file = file;
   }
 
-  /** @throws OutboardError history.open | history.schema */
+  /** @throws OutboardError history.open | history.broken when it is there and is no sound history | history.schema */
   open(): void {
     let db: Database.Database | undefined;
     try {
@@ -64,10 +64,15 @@ export class History {
       db.pragma('synchronous=FULL');
       db.pragma('foreign_keys=ON');
       migrate(db);
+      // A page that is damaged would be found when somebody needs it.
+      const sound = db.pragma('quick_check(1)', { simple: true });
+      if (sound !== 'ok') throw new OutboardError('history.broken', `${this.#file} is damaged: ${String(sound)}`);
     } catch (cause) {
       db?.close();
       if (cause instanceof OutboardError) throw cause;
       const reason = (cause as { code?: string }).code ?? String(cause);
+      if (/^SQLITE_(NOTADB|CORRUPT)/.test(reason))
+        throw new OutboardError('history.broken', `${this.#file} is damaged (${reason})`, { cause });
       throw new OutboardError('history.open', `${this.#file} cannot be opened (${reason})`, { cause });
     }
     this.#db = db;
@@ -228,12 +233,12 @@ export class History {
 
   /**
    * From now on later runs of its insert, kind and setup are compared with this one.
-   * @throws OutboardError history.unknown
+   * @throws OutboardError history.unknown | rig.disk-full
    */
   setBaseline(run: string, setBy: string, reason: string): void {
     const row = this.#find<{ id: number }>(run);
     if (!row) throw new OutboardError('history.unknown', `no run ${run} is in the history`);
-    this.#setBaseline(row.id, setBy, reason);
+    this.#commit(() => this.#setBaseline(row.id, setBy, reason));
   }
 
   /** The one in force for each insert and kind. */
@@ -256,22 +261,27 @@ export class History {
     return row ? (JSON.parse(row.document) as CalibrationSet) : null;
   }
 
-  /** @throws OutboardError history.known for a version that is used up */
+  /** @throws OutboardError history.known for a version that is used up | rig.disk-full */
   addSet(set: CalibrationSet): void {
-    const { changes } = this.#open
-      .prepare('INSERT INTO trim_set (version, document) VALUES (?, ?) ON CONFLICT DO NOTHING')
-      .run(set.version, JSON.stringify(set));
+    const changes = this.#commit(
+      () =>
+        this.#open
+          .prepare('INSERT INTO trim_set (version, document) VALUES (?, ?) ON CONFLICT DO NOTHING')
+          .run(set.version, JSON.stringify(set)).changes,
+    );
     if (changes === 0) throw new OutboardError('history.known', `calibration ${set.version} is in the history already`);
   }
 
   /**
    * A version of the limits means one thing for ever.
-   * @throws OutboardError limits.version when the version was used for another file
+   * @throws OutboardError limits.version when the version was used for another file | rig.disk-full
    */
   claimLimits({ version, digest }: { version: string; digest: string }): void {
-    this.#open
-      .prepare('INSERT INTO limits (version, digest, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
-      .run(version, digest, nowSeconds());
+    this.#commit(() =>
+      this.#open
+        .prepare('INSERT INTO limits (version, digest, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
+        .run(version, digest, nowSeconds()),
+    );
     const known = this.#open
       .prepare<unknown[], { digest: string }>('SELECT digest FROM limits WHERE version = ?')
       .get(version);
@@ -279,9 +289,9 @@ export class History {
       throw new OutboardError('limits.version', `limits ${version} were something else before`);
   }
 
-  #commit(body: () => void): void {
+  #commit<T>(body: () => T): T {
     try {
-      this.#open.transaction(body)();
+      return this.#open.transaction(body)();
     } catch (cause) {
       if (!(cause as { code?: string }).code?.startsWith('SQLITE_FULL')) throw cause;
       throw new OutboardError('rig.disk-full', 'the disk of the calibration history is full', { cause });

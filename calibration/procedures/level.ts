@@ -3,7 +3,7 @@
  * return is known by it. The insert must give back what it gets: a cable, or processors at unity.
  */
 import type { Measurement } from '../../core/contract/calibration.js';
-import { OutboardError } from '../../core/errors.js';
+import { dbToRatio } from '../../core/units.js';
 import { measured, refused } from '../measures/measurement.js';
 import { sine, TEST_HZ } from '../signals/signals.js';
 import { nominalDbfs } from './distortion.js';
@@ -36,15 +36,11 @@ export const measureLevel: LocatedProcedure = async (context, delay) => {
         text: `Measure the voltage (true RMS) between hot and cold of send ${channel} of insert ${insert.name}, with the insert connected.`,
         unit: 'V',
         channel,
+        allowed: [voltsOf(LEAST_FULL_SCALE_DBU + levelDbfs), voltsOf(MOST_FULL_SCALE_DBU + levelDbfs)],
       },
       Array.from({ length: insert.channels }, (_, i) => (i === channel - 1 ? tone : null)),
     );
     const sendDbu = dbuOf(volts) - levelDbfs;
-    if (!(sendDbu >= LEAST_FULL_SCALE_DBU && sendDbu <= MOST_FULL_SCALE_DBU))
-      throw new OutboardError(
-        'calibration.answer',
-        `${volts} V would make full scale ${sendDbu.toFixed(1)} dBu; look at the meter's range and at the cable`,
-      );
     const { measurements: back } = await analyst.analyze('tone', {
       samples: captured![channel - 1]!,
       rate,
@@ -58,11 +54,13 @@ export const measureLevel: LocatedProcedure = async (context, delay) => {
   return { measurements, traces: [] };
 };
 
-/** @throws OutboardError calibration.answer for what is no voltage */
-export function dbuOf(volts: number): number {
-  if (!(volts > 0 && Number.isFinite(volts)))
-    throw new OutboardError('calibration.answer', `${volts} V is no reading of a tone: it is more than 0`);
+/** @param volts more than 0, as the question has it */
+function dbuOf(volts: number): number {
   return 20 * Math.log10(volts / VOLTS_AT_0_DBU);
+}
+
+function voltsOf(dbu: number): number {
+  return VOLTS_AT_0_DBU * dbToRatio(dbu);
 }
 
 /** From the voltage at the send and what came back of it. */

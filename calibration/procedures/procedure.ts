@@ -15,9 +15,11 @@ export interface Findings {
 export interface Question {
   /** Whole sentences: where to look, and what for. */
   text: string;
-  unit: 'V' | 'dBu';
+  unit: 'V';
   /** Channel of the insert, from 1. */
   channel: number;
+  /** Least and highest reading that can be; beyond is a slip of the finger, or of the meter's range. */
+  allowed: [number, number];
 }
 
 export interface ProcedureContext {
@@ -33,8 +35,8 @@ export interface ProcedureContext {
    */
   step(label: string, fraction: number): void;
   /**
-   * Asks a person while a tone is played without an end.
-   * @throws OutboardError calibration.answer when nobody can be asked, or the answer is no level; the signal's reason when the run is aborted
+   * Asks a person while a tone is played without an end, until the answer is one that can be.
+   * @throws OutboardError calibration.answer when nobody can be asked; the signal's reason when the run is aborted
    */
   ask(question: Question, sends: readonly (Float64Array | null)[]): Promise<number>;
 }

@@ -1,7 +1,7 @@
 /** What a technician measures: one number with all that is needed to believe it, curves, what limits say of them, and the run that made them. */
 import { z } from 'zod';
 import { EffectiveLimits } from './calibration-limits.js';
-import { CalibrationVersion, InsertTrims } from './config.js';
+import { CalibrationVersion, InsertConfig, InsertTrims } from './config.js';
 import { Digest, LocalName, PartyName, Problem, RateHz, RigId, Seconds, Settings, Uuid } from './primitives.js';
 
 /** Why a capture gives no number. */
@@ -157,6 +157,16 @@ export const CalibrationRun = z.strictObject({
 });
 export type CalibrationRun = z.infer<typeof CalibrationRun>;
 
+/** The wires that a level was measured over: on another card, other channels or other crosspoints it is another one. */
+export const CalibratedPath = z.strictObject({
+  playback: z.string().meta({ description: 'device, by the name of its card' }),
+  capture: z.string(),
+  sends: InsertConfig.shape.sends,
+  returns: InsertConfig.shape.returns,
+  via: InsertConfig.shape.via,
+});
+export type CalibratedPath = z.infer<typeof CalibratedPath>;
+
 /**
  * The trims that a rig has measured itself, and what a full-scale sine is at each insert. They are in force while the calibration file that they
  * were derived from is configured.
@@ -169,7 +179,13 @@ export const CalibrationSet = z.strictObject({
   }),
   run: Uuid.meta({ description: 'that measured it' }),
   at: Seconds,
-  inserts: z.record(LocalName, InsertTrims.extend({ fullScaleDbu: FullScaleDbu })),
+  inserts: z.record(
+    LocalName,
+    InsertTrims.extend({
+      fullScaleDbu: FullScaleDbu,
+      path: CalibratedPath.nullable().meta({ description: 'null where nothing was measured' }),
+    }),
+  ),
 });
 export type CalibrationSet = z.infer<typeof CalibrationSet>;
 
@@ -196,8 +212,11 @@ export const CalibrationNews = z.discriminatedUnion('news', [
     news: z.literal('question'),
     question: z.int().min(1),
     text: z.string(),
-    unit: z.enum(['V', 'dBu']),
+    unit: z.literal('V'),
     channel: z.int().min(1),
+    allowed: z.tuple([z.number(), z.number()]).meta({
+      description: 'least and highest reading that can be; another one is refused, and the question stays open',
+    }),
   }),
   z.strictObject({ news: z.literal('answered'), question: z.int().min(1), value: z.number() }),
   z.strictObject({ news: z.literal('over'), document: CalibrationRun }),

@@ -75,6 +75,8 @@ export class Bench {
     });
     this.inForce = new CalibrationInForce({
       config,
+      device: options.device,
+      alert,
       file: options.calibration,
       archive: this.archive,
       onChange: () => options.onTrims(),
@@ -148,6 +150,7 @@ export class Bench {
   /** @throws OutboardError history.open | history.schema */
   open(): void {
     this.archive.open();
+    this.inForce.open();
   }
 
   /** Ends what is measured, and leaves the session to the next start. */

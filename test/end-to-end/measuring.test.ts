@@ -124,7 +124,7 @@ describe('a technician measures', { timeout: 600_000 }, () => {
   });
 
   it('levels with a voltmeter: what is no level is asked again, and the trims come into force', async () => {
-    const typed = `0\n-3\nnothing\n${VOLTS} V\n0,7746\n`;
+    const typed = `0\n-3\n0.001\nnothing\n${VOLTS} V\n0,7746\n`;
     const { code, stderr, stdout } = await rig.calibrate(['level', '--insert', 'wire', '--json'], typed).ended;
     assert.equal(code, 0, stdout);
     assert.equal(stderr.match(/is no number of V/g)?.length, 1, stderr);

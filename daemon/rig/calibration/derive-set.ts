@@ -2,15 +2,21 @@
  * From measured levels to trims. The digital gain before the converter makes a full-scale sine leave every send at `alignment.fullScaleDbu`; the
  * one behind it makes that level come back as full scale. Without an alignment nothing is trimmed: what was in force stays.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
+  type CalibratedPath,
   type CalibrationFile,
   type CalibrationSet,
+  type FullScaleDbu,
+  type InsertConfig,
   type InsertTrims,
   MAX_TRIM_DB,
   type RigConfig,
   type UnjudgedRun,
 } from '../../../core/contract/index.js';
 import { OutboardError } from '../../../core/errors.js';
+import { nowSeconds } from '../../../core/units.js';
+import type { DevicePair } from '../../audio-driver.js';
 
 export interface Derivation {
   config: Pick<RigConfig, 'inserts' | 'alignment'>;
@@ -38,18 +44,17 @@ export function deriveSet(run: UnjudgedRun, { config, file, latest }: Derivation
   const inForce = latest?.base === base ? latest : file;
   const inserts: CalibrationSet['inserts'] = {};
   for (const [name, insert] of Object.entries(config.inserts)) {
-    const width = insert.sends.length;
-    const none = { send: new Array<null>(width).fill(null), return: new Array<null>(width).fill(null) };
-    const trims = inForce?.inserts[name] ?? untrimmed(width);
+    const before = latest?.inserts[name];
     inserts[name] = {
-      sendTrimDb: trims.sendTrimDb,
-      returnTrimDb: trims.returnTrimDb,
-      fullScaleDbu: latest?.inserts[name]?.fullScaleDbu ?? none,
+      ...trimsOf(inForce, name, insert),
+      fullScaleDbu: before?.fullScaleDbu ?? unknownLevels(insert),
+      path: before?.path ?? null,
     };
   }
   const target = config.alignment?.fullScaleDbu;
   const trims = target === undefined ? inserts[run.insert]! : trimsFor(run.insert, fullScaleDbu, target);
-  inserts[run.insert] = { ...trims, fullScaleDbu };
+  const path = pathOf(config.inserts[run.insert]!, run.conditions.device);
+  inserts[run.insert] = { ...trims, fullScaleDbu, path };
   return { version: nextVersion(base, latest), base, run: run.run, at: run.endedAt, inserts };
 }
 
@@ -71,9 +76,40 @@ function trimsFor(
   return { sendTrimDb: trim('send', 1), returnTrimDb: trim('return', -1) };
 }
 
-function untrimmed(channels: number): InsertTrims {
-  const zeros = (): number[] => new Array<number>(channels).fill(0);
-  return { sendTrimDb: zeros(), returnTrimDb: zeros() };
+/**
+ * What is left of a set where inserts hang on other wires than those that it was measured over; null where none does.
+ * @returns the next version, in which these have what the file says and no known level
+ */
+export function withoutRewired(
+  set: CalibrationSet,
+  { config, file }: Pick<Derivation, 'config' | 'file'>,
+  device: DevicePair,
+): { set: CalibrationSet; rewired: string[] } | null {
+  const base = file && file.version === set.base ? file : null;
+  const inserts = { ...set.inserts };
+  const rewired: string[] = [];
+  for (const [name, insert] of Object.entries(config.inserts)) {
+    const path = set.inserts[name]?.path;
+    if (!path || isDeepStrictEqual(path, pathOf(insert, device))) continue;
+    rewired.push(name);
+    inserts[name] = { ...trimsOf(base, name, insert), fullScaleDbu: unknownLevels(insert), path: null };
+  }
+  if (rewired.length === 0) return null;
+  return { set: { ...set, version: nextVersion(set.base, set), at: nowSeconds(), inserts }, rewired };
+}
+
+export function pathOf({ sends, returns, via }: InsertConfig, { playback, capture }: DevicePair): CalibratedPath {
+  return { playback, capture, sends, returns, ...(via ? { via } : {}) };
+}
+
+function trimsOf(from: Pick<CalibrationFile, 'inserts'> | null, name: string, { sends }: InsertConfig): InsertTrims {
+  const zeros = (): number[] => sends.map(() => 0);
+  const { sendTrimDb, returnTrimDb } = from?.inserts[name] ?? { sendTrimDb: zeros(), returnTrimDb: zeros() };
+  return { sendTrimDb, returnTrimDb };
+}
+
+export function unknownLevels({ sends }: Pick<InsertConfig, 'sends'>): FullScaleDbu {
+  return { send: sends.map(() => null), return: sends.map(() => null) };
 }
 
 /** `BASE.N`, N rising by every set of this rig. */

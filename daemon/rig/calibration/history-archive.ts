@@ -1,4 +1,5 @@
 /** The rig's memory of its calibration: runs are judged, signed and kept, and whoever watches the rig hears of what failed or moved. */
+import { basename } from 'node:path';
 import { History, runDigest } from '../../../calibration/history/history.js';
 import { assess } from '../../../calibration/limits/index.js';
 import type { Signer } from '../../../certs/keys.js';
@@ -16,9 +17,10 @@ import type {
   Severity,
   UnjudgedRun,
 } from '../../../core/contract/index.js';
-import { asOutboardError, OutboardError } from '../../../core/errors.js';
+import { asOutboardError, isOutboardError, OutboardError } from '../../../core/errors.js';
 import { nowSeconds } from '../../../core/units.js';
 import type { Journal } from '../journal/journal.js';
+import { setAside } from './set-aside.js';
 
 export interface HistoryArchiveOptions {
   file: string;
@@ -40,9 +42,24 @@ export class HistoryArchive {
     this.#history = new History(options.file);
   }
 
-  /** @throws OutboardError history.open | history.schema */
+  /**
+   * A damaged history is set aside, and a new one begins: a rig is not kept from its work by what it remembers of calibrations.
+   * @throws OutboardError history.open | history.schema
+   */
   open(): void {
-    this.#history.open();
+    const { file, journal, alert } = this.#o;
+    try {
+      this.#history.open();
+    } catch (cause) {
+      if (!isOutboardError(cause, 'history.broken')) throw cause;
+      const aside = setAside(file);
+      this.#history.open();
+      const message = `${cause.message}; it is set aside as ${basename(aside)}, and a new history begins`;
+      journal.db.commit('calibration.set-aside', () =>
+        journal.audit.append('calibration.set-aside', { why: cause.message }),
+      );
+      alert('critical', new OutboardError('history.broken', message, { cause }).toJSON());
+    }
   }
 
   close(): void {

@@ -4,9 +4,6 @@ import type { CalibrationReading } from '../../../core/contract/index.js';
 import { OutboardError } from '../../../core/errors.js';
 import type { NewsFeed } from './news-feed.js';
 
-/** What a meter at a line can show at all: beyond is a slip of the finger. */
-const SENSIBLE = { V: [1e-6, 100], dBu: [-120, 42] } as const;
-
 export class Questions {
   readonly #feed: Pick<NewsFeed, 'tell'>;
   #count = 0;
@@ -52,12 +49,13 @@ export class Questions {
         details: { question: number, open: open?.number ?? null },
       });
     }
-    const [least, most] = SENSIBLE[open.question.unit];
+    const { unit, allowed } = open.question;
+    const [least, most] = allowed;
     if (!(value >= least && value <= most))
       throw new OutboardError(
         'calibration.answer',
-        `${value} ${open.question.unit} is no level: ${least} to ${most} ${open.question.unit} are`,
-        { details: { question: number, value, unit: open.question.unit, allowed: [least, most] } },
+        `${value} ${unit} cannot be: it is ${least.toPrecision(3)} to ${most.toPrecision(3)} ${unit}; look at the meter's range and at the cable`,
+        { details: { question: number, value, unit, allowed } },
       );
     this.#feed.tell({ news: 'answered', question: number, value });
     open.answer(value);

@@ -17,6 +17,8 @@ const TRIES = 3;
 /** What follows from a fault of the stream, and is over when it has been begun again. */
 const WORTH_ANOTHER_TRY = ['take.spoiled', 'audio.closed'] as const;
 const FALL_SECONDS = 0.01;
+/** A tone that begins at its level is a click. */
+const RISE_SECONDS = 0.05;
 /** How far ahead of a simulated clock that does not wait a tone for a person is played. */
 const AHEAD_SECONDS = 0.25;
 /** Rounding, not loudness. */
@@ -102,7 +104,11 @@ export class RigLoop implements Loop {
     const paced = engine.granted?.clock === 'fast' ? { allowedFrames: passed } : {};
     const take = engine.roll({
       ...this.#spec(channels, returns, signal),
-      source: new StimulusSource(sends, { repeat: true, ...paced }),
+      source: new StimulusSource(sends, {
+        repeat: true,
+        riseFrames: secondsToFrames(RISE_SECONDS, this.rate),
+        ...paced,
+      }),
       sink: new WatchingSink(returns.length, (block, width) => view.watch(block, width)),
       // Longer than any session.
       regionFrames: 86_400 * this.rate,

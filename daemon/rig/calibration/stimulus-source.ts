@@ -13,6 +13,8 @@ const BLOCK_FRAMES = 4096;
 export interface StimulusOptions {
   /** Begins again after its last sample, for ever. */
   repeat?: boolean;
+  /** Before it is at its level, under half a cosine. */
+  riseFrames?: number;
   /** After the last sample, which is held under half a cosine: a step would be a click in the gear. */
   fallFrames?: number;
   /** How many frames may have been taken by now; everything when absent. */
@@ -64,8 +66,9 @@ export class StimulusSource implements SampleSource {
   }
 
   #value(samples: Float64Array, at: number): number {
-    if (this.#o.repeat) return samples[at % this.#frames]!;
-    if (at < this.#frames) return samples[at]!;
+    const { riseFrames = 0 } = this.#o;
+    const risen = at < riseFrames ? 0.5 - 0.5 * Math.cos((Math.PI * at) / riseFrames) : 1;
+    if (this.#o.repeat || at < this.#frames) return risen * samples[at % this.#frames]!;
     const fallFrames = this.#o.fallFrames ?? 0;
     const behind = at - this.#frames + 1;
     if (behind >= fallFrames) return 0;

@@ -1,7 +1,7 @@
 /** The history: what goes in comes out as it was, and what is comparable is found again. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -177,7 +177,12 @@ test('the newest trims hold, and a version is never used for two sets', (t) => {
     run: runId(1),
     at: EPOCH,
     inserts: {
-      a: { sendTrimDb: [0.1, 0], returnTrimDb: [0, -0.2], fullScaleDbu: { send: [22, 22], return: [22, null] } },
+      a: {
+        sendTrimDb: [0.1, 0],
+        returnTrimDb: [0, -0.2],
+        fullScaleDbu: { send: [22, 22], return: [22, null] },
+        path: null,
+      },
     },
   };
   history.addSet(set);
@@ -202,7 +207,24 @@ test('a full disk has its own code, and what was there stays', (t) => {
     return t.skip('this host gives no mount namespace to its users');
   const run = spawnSync('unshare', ['-rm', 'sh', '-c', script], { encoding: 'utf8' });
   assert.equal(run.stderr, '');
-  assert.match(run.stdout, /^rig\.disk-full, all of [1-9]\d* runs are there\n$/);
+  assert.match(run.stdout, /^(rig\.disk-full, ){4}all of [1-9]\d* runs are there\n$/);
+});
+
+test('a damaged one is told from one that may not be opened', (t) => {
+  const file = scratchFile(t);
+  const history = opened(t, file);
+  for (let n = 1; n < 20; n++) history.add(unlimited(calibrationRun({ n, traces: true })), 'a.b.c');
+  history.close();
+  const whole = readFileSync(file);
+  // In the middle of the tables: the header is sound.
+  writeFileSync(file, Buffer.concat([whole.subarray(0, 8192), Buffer.alloc(8192, 0xa5), whole.subarray(16_384)]));
+  assert.throws(() => opened(t, file), { code: 'history.broken' });
+  writeFileSync(file, whole.subarray(0, whole.length >> 1));
+  assert.throws(() => opened(t, file), { code: 'history.broken' });
+  writeFileSync(file, 'no database');
+  assert.throws(() => opened(t, file), { code: 'history.broken' });
+  writeFileSync(file, whole);
+  assert.equal(opened(t, file).list().length, 19);
 });
 
 test('what is no history, and what is newer than this program, is refused', (t) => {

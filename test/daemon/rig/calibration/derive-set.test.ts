@@ -11,6 +11,8 @@ const inserts = {
   b: InsertConfig.parse({ sends: [3], returns: [3], latencyFrames: 0 }),
 };
 const FILE = { version: '2026-03-01', inserts: { a: { sendTrimDb: [1, 1], returnTrimDb: [2, 2] }, b: trims(3, 4) } };
+const CARD = { playback: 'hw:CARD=One,DEV=0', capture: 'hw:CARD=One,DEV=0' };
+const PATH = { ...CARD, sends: [1, 2], returns: [1, 2] };
 const RUN = '11111111-1111-4111-8111-111111111111';
 
 function trims(send: number, back: number) {
@@ -22,7 +24,13 @@ function levels(send: (number | null)[], back: (number | null)[]): UnjudgedRun {
   const of = (name: string, values: (number | null)[]) =>
     values.map((value, index) => ({ name, channel: index + 1, value, valid: value !== null }));
   const measurements = [...of('full_scale_send_dbu', send), ...of('full_scale_return_dbu', back)];
-  return { run: RUN, insert: 'a', endedAt: 1_800_000_000, measurements } as unknown as UnjudgedRun;
+  return {
+    run: RUN,
+    insert: 'a',
+    endedAt: 1_800_000_000,
+    conditions: { device: CARD },
+    measurements,
+  } as unknown as UnjudgedRun;
 }
 
 function derive(run: UnjudgedRun, more: Partial<Derivation> = {}): CalibrationSet {
@@ -55,7 +63,7 @@ test('the other inserts keep what they have, from the set of the same file or fr
   const first = derive(levels([18, 18], [18, 18]), { file: FILE });
   assert.equal(first.version, '2026-03-01.1');
   assert.equal(first.base, '2026-03-01');
-  assert.deepEqual(first.inserts['b'], { ...trims(3, 4), fullScaleDbu: { send: [null], return: [null] } });
+  assert.deepEqual(first.inserts['b'], { ...trims(3, 4), fullScaleDbu: { send: [null], return: [null] }, path: null });
   const moved = { ...first, inserts: { ...first.inserts, b: { ...first.inserts['b']!, ...trims(5, 6) } } };
   const second = derive(levels([18, 18], [18, 18]), { file: FILE, latest: moved });
   assert.equal(second.version, '2026-03-01.2');
@@ -70,6 +78,7 @@ test('without an alignment levels are known and nothing is trimmed', () => {
   assert.deepEqual(set.inserts['a'], {
     ...FILE.inserts.a,
     fullScaleDbu: { send: [20, 21], return: [22, 23] },
+    path: PATH,
   });
   assert.deepEqual(derive(levels([20, 21], [22, 23]), { config: { inserts } }).inserts['a']?.sendTrimDb, [0, 0]);
 });

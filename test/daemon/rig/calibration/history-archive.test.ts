@@ -1,6 +1,7 @@
 /** The rig's archive: what it signs verifies, what it keeps is what it signed, and who watches hears of it. Read through its own routes. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runDigest } from '../../../../calibration/history/history.js';
@@ -31,8 +32,10 @@ const LIMITS = new Map([['a', effectiveLimits({ name: 'a', processors: [] }, nul
 async function opened(
   t: TestContext,
   limits: () => Promise<ReadonlyMap<string, EffectiveLimits>> = async () => LIMITS,
+  before: (dir: string) => Promise<void> = async () => undefined,
 ) {
   const dir = await scratch(t);
+  await before(dir);
   const journal = new Journal({
     path: join(dir, 'journal.db'),
     rig: RIG,
@@ -65,6 +68,23 @@ async function opened(
   };
   return { archive, journal, alerts, get };
 }
+
+test('a damaged history is set aside, beside those before, and a new one begins', async (t) => {
+  let dir = '';
+  const { archive, alerts, journal } = await opened(t, undefined, async (place) => {
+    dir = place;
+    await writeFile(join(dir, 'calibration.sqlite'), 'the second');
+    await writeFile(join(dir, 'calibration.sqlite.broken'), 'the first');
+  });
+  assert.deepEqual(alerts, ['critical history.broken']);
+  assert.equal(await readFile(join(dir, 'calibration.sqlite.broken'), 'utf8'), 'the first');
+  assert.equal(await readFile(join(dir, 'calibration.sqlite.broken-2'), 'utf8'), 'the second');
+  assert.deepEqual(archive.runs({}), []);
+  await archive.add(calibrationRun({ n: 1 }));
+  assert.equal(archive.runs({}).length, 1);
+  const kinds = journal.db.all<{ kind: string }>('SELECT kind FROM audit ORDER BY seq').map(({ kind }) => kind);
+  assert.ok(kinds.includes('calibration.set-aside'), kinds.join());
+});
 
 test('a run is judged, signed by the rig, kept, and in the audit log', async (t) => {
   const { archive, journal, get } = await opened(t);

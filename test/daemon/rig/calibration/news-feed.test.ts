@@ -7,7 +7,14 @@ import { NewsFeed } from '../../../../daemon/rig/calibration/news-feed.js';
 
 const step = (label: string): CalibrationNews => ({ news: 'step', label, fraction: 0.5 });
 const live: CalibrationNews = { news: 'live', levels: [], spectrum: null };
-const question: CalibrationNews = { news: 'question', question: 1, text: 'read it', unit: 'V', channel: 1 };
+const question: CalibrationNews = {
+  news: 'question',
+  question: 1,
+  text: 'read it',
+  unit: 'V',
+  channel: 1,
+  allowed: [0.1, 10],
+};
 const over: CalibrationNews = { news: 'failed', problem: { code: 'internal', message: 'none', advice: 'none' } };
 
 /** Hears everything from now on, as fast as it comes. */

@@ -152,6 +152,16 @@ test('an abort ramps down and gives its reason; a tone for a person plays until 
   }
 });
 
+test('a tone for a person rises slowly', async () => {
+  const abort = new AbortController();
+  const { loop, engine, claim } = await loopOnA({ view: { watch: () => abort.abort() } });
+  await loop.hold([Float64Array.from([0.4, -0.4]), null], abort.signal);
+  const heard = [...claim.heard[0]!, ...claim.ahead(1)].filter((sample) => sample !== 0).map(Math.abs);
+  assert.ok(Math.max(...heard) > 0.39 * 2 ** 31);
+  assert.ok(Math.max(...heard.slice(0, 240)) < 0.01 * 2 ** 31, 'of the first 5 ms');
+  await engine.stop();
+});
+
 test('inserts that share a channel, or hold somebody else, are not listened to', async () => {
   const { loop, engine } = await loopOnA();
   assert.deepEqual(
