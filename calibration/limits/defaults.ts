@@ -8,6 +8,11 @@ import type { LimitsFile } from '../../core/contract/calibration-limits.js';
 const AT_1K: [number, number] = [900, 1300];
 const AT_10K: [number, number] = [9000, 11_000];
 
+/** What comes back at all has a latency; where nothing does, it is refused, and what is refused passes no rule. */
+const FOUND: LimitsFile['classes'][string]['limits'] = {
+  found: { measurement: 'latency_samples', min: -1 },
+};
+
 const DRIFT: LimitsFile['classes'][string]['drift'] = {
   gain: { measurement: 'loop_gain_db', change: 0.5, resolution: 0.02 },
   // The rig's own checks know the level of their tone alone.
@@ -25,6 +30,7 @@ const DRIFT: LimitsFile['classes'][string]['drift'] = {
 export const DEFAULT_CLASSES: LimitsFile['classes'] = {
   loopback: {
     limits: {
+      ...FOUND,
       gain: { measurement: 'loop_gain_db', min: -0.05, max: 0.05 },
       thdn: { measurement: 'thdn_re_total_db', when: { hz: AT_1K }, max: -100 },
       'dynamic-range': { measurement: 'dynamic_range_ccirrms_db', min: 110 },
@@ -38,6 +44,7 @@ export const DEFAULT_CLASSES: LimitsFile['classes'] = {
   },
   line: {
     limits: {
+      ...FOUND,
       gain: { measurement: 'loop_gain_db', min: -0.2, max: 0.2 },
       response: { measurement: 'fr_deviation_db', min: -0.5, max: 0.5 },
       // 0.05 %
@@ -52,6 +59,7 @@ export const DEFAULT_CLASSES: LimitsFile['classes'] = {
   },
   tape: {
     limits: {
+      ...FOUND,
       'wow-and-flutter': { measurement: 'weighted_peak2s_percent', max: 0.1 },
       speed: { measurement: 'speed_error_percent', min: -0.2, max: 0.2 },
       polarity: { measurement: 'polarity_inverted', max: 0 },
@@ -61,4 +69,4 @@ export const DEFAULT_CLASSES: LimitsFile['classes'] = {
 };
 
 /** What holds where the rig has no file of its own. */
-export const DEFAULT_LIMITS: LimitsFile = { version: 'default-1', classes: {}, processors: {}, inserts: {} };
+export const DEFAULT_LIMITS: LimitsFile = { version: 'default-2', classes: {}, processors: {}, inserts: {} };

@@ -27,6 +27,8 @@ export interface ProcedureContext {
   readonly analyst: Analyst;
   /** As it is known now: results carry dBu where it is. */
   readonly fullScaleDbu: FullScaleDbu;
+  /** What hangs on the insert is set to let nothing through: that nothing comes back is as it shall be. */
+  readonly muted: boolean;
   readonly signal: AbortSignal;
   /**
    * Told as the work goes on.

@@ -293,13 +293,30 @@ describe('the interface', { timeout: 120_000 }, () => {
   it('is tried while nobody wants it, and no insert that remembers', async () => {
     const rig = await MeasuredRig.start(
       suite,
-      { a: { width: 2, path: { noiseDbfs: -96 } }, tape: { width: 1, memorySeconds: 5 } },
+      {
+        a: { width: 2, path: { noiseDbfs: -96 } },
+        tape: { width: 1, memorySeconds: 5 },
+        dead: { width: 1, path: { gainDb: -120, noiseDbfs: -100 } },
+      },
       { selfTest: { idleSeconds: 1, everySeconds: 3600 } },
     );
     await until(async () => (await rig.newest('a')) !== null);
     const tested = await rig.newest('a');
     assert.deepEqual([tested?.kind, tested?.technician, tested?.problem], ['self-test', null, undefined]);
     assert.ok(Math.abs(reading(tested!, 'level_dbfs', 1) + 20) < 0.01);
+    await until(async () => (await rig.newest('dead')) !== null);
+    const dead = await rig.newest('dead');
+    assert.equal(dead!.passed, false);
+    assert.deepEqual(
+      dead!.verdicts.filter(({ passed }) => passed === false).map(({ rule, reason }) => [rule, reason !== undefined]),
+      [['found', true]],
+    );
     assert.equal(await rig.newest('tape'), null);
+    await rig.stack.rig!.end();
+    const { alerts } = await remembered(rig);
+    assert.deepEqual(
+      alerts.map(({ severity, problem }) => [severity, problem.code, problem.details?.['insert']]),
+      [['warning', 'calibration.limit', 'dead']],
+    );
   });
 });

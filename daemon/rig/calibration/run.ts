@@ -68,7 +68,7 @@ export class Run {
    * @throws OutboardError when not even its circumstances could be known
    */
   async measure(): Promise<UnjudgedRun> {
-    const { insert, rate } = this.wishes;
+    const { insert, rate, technician } = this.wishes;
     const { config, engineAt, memory, patching, rack, log } = this.#c;
     const { signal } = this.#abort;
     const processors = processorsOn(config, insert);
@@ -107,6 +107,7 @@ export class Run {
             },
           },
           fullScaleDbu: conditions.fullScaleDbu,
+          muted: technician === null && processors.some((name) => rack.unit(name).profile.silentWhenSafe),
           signal,
           step: (label, fraction) => this.feed.tell({ news: 'step', label, fraction }),
           ask: (question, sends) => this.#ask(question, (until) => loop.hold(sends, until)),
@@ -129,7 +130,7 @@ export class Run {
       await analyst.stop();
       await patching.disconnect([insert]);
       // Who has broken off, or was broken off, must find nothing that still amplifies.
-      if (unsafe && this.wishes.technician !== null) await rack.safe(processors);
+      if (unsafe && technician !== null) await rack.safe(processors);
     }
   }
 

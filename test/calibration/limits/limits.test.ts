@@ -32,6 +32,7 @@ test('without a file an insert has the limits of its class', () => {
   // The figures of the interface loop as they are written down: any change is one on purpose.
   const loop = Object.fromEntries(effectiveLimits(LOOP, null).limits.map(({ rule, min, max }) => [rule, [min, max]]));
   assert.deepEqual(loop, {
+    found: [-1, undefined],
     gain: [-0.05, 0.05],
     thdn: [undefined, -100],
     'dynamic-range': [110, undefined],

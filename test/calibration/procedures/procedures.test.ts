@@ -1,6 +1,7 @@
 /** Every procedure on an insert whose figures are known: it finds them. And on one that is broken: it says so. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { effectiveLimits, judge } from '../../../calibration/limits/index.js';
 import { inThisThread } from '../../../calibration/procedures/analyst.js';
 import { PROCEDURES } from '../../../calibration/procedures/index.js';
 import type { Findings, ProcedureContext } from '../../../calibration/procedures/procedure.js';
@@ -14,6 +15,7 @@ function contextOf(loop: SimulatedLoop, o: Partial<ProcedureContext> = {}): Proc
     loop,
     analyst: inThisThread,
     fullScaleDbu: UNKNOWN,
+    muted: false,
     signal: new AbortController().signal,
     step: () => {},
     ask: async () => assert.fail('nobody is to be asked'),
@@ -278,13 +280,24 @@ for (const kind of [
     assert.ok(measurements.every(({ channel, valid, name }) => channel !== 2 || !valid || name.startsWith('noise')));
   });
 
-test('a self-test of a muted insert listens only', async () => {
-  const { loop, measurements } = await run('self-test', { gainDb: -200, noiseDbfs: -100 });
-  near(one({ measurements, traces: [] }, 'noise_20_20k_dbfs', 1), -100.8, 0.3);
-  assert.equal(one({ measurements, traces: [] }, 'latency_samples').refusal?.reason, 'no-tone');
-  assert.ok(!measurements.some(({ name }) => name === 'polarity_inverted' || name === 'level_dbfs'));
-  assert.ok(loop.plays.reduce((sum, { seconds }) => sum + seconds, 0) < 2);
-});
+for (const muted of [true, false])
+  test(`a self-test of an insert that is silent, ${muted ? 'as it shall be: it is listened to' : 'and shall not be: it fails'}`, async () => {
+    const { loop, measurements } = await run('self-test', { gainDb: -200, noiseDbfs: -100 }, { muted });
+    near(one({ measurements, traces: [] }, 'noise_20_20k_dbfs', 1), -100.8, 0.3);
+    const refused = measurements.filter(({ name }) => name === 'latency_samples');
+    assert.deepEqual(
+      refused.map(({ refusal }) => refusal?.reason),
+      muted ? [] : ['no-tone', 'no-tone'],
+    );
+    const limits = effectiveLimits({ name: 'a', processors: [] }, null);
+    const verdicts = judge({ measurements, conditions: { fullScaleDbu: UNKNOWN } } as never, limits);
+    assert.deepEqual(
+      verdicts.filter(({ passed }) => passed === false).map(({ rule }) => rule),
+      muted ? [] : ['found', 'found'],
+    );
+    assert.ok(!measurements.some(({ name }) => name === 'polarity_inverted' || name === 'level_dbfs'));
+    assert.ok(loop.plays.reduce((sum, { seconds }) => sum + seconds, 0) < 2);
+  });
 
 test('an abort is heard at the next play', async () => {
   const abort = new AbortController();

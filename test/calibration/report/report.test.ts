@@ -44,8 +44,8 @@ test('the page says insert, conditions, definitions, calibration and limits', ()
     'send 22.00, 22.00 dBu; return 22.00, 22.00 dBu',
     'send not measured; return not measured',
     'virtual.gain 1.0.0 ; bypass@channel=1 true, gain 0',
-    'default-1, class loopback',
-    'default-1, class line',
+    'default-2, class loopback',
+    'default-2, class line',
     'thdn.aes17/1',
     'outboard 0.1.0',
   ])
