@@ -222,8 +222,11 @@ export const ERRORS = {
     advice: 'Bring the unit into its safe state by hand: the daemon cannot, and gives it no job until it can.',
   },
   'profile.import': { exit: DATA, advice: 'Name a device file of the OpenMIDI project, as it is.' },
-  'profile.invalid': { exit: CONFIG, advice: 'Correct the profile at the path named.' },
-  'profile.unknown': { exit: CONFIG, advice: 'Use a profile id that `drivers/processors/profiles` holds.' },
+  'profile.invalid': {
+    exit: CONFIG,
+    advice: 'Correct the profile at the path named; docs/profiles.md explains every key.',
+  },
+  'profile.unknown': { exit: CONFIG, advice: 'Use an id that `outboard profiles list` names.' },
   'insert.noisy': {
     exit: IOERR,
     advice: "The insert's return did not become quiet. Check the unit and its cabling, or raise isolation.quietDbfs.",

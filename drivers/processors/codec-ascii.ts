@@ -3,10 +3,7 @@ import type { Codec, Mirror, Statement } from './codec.js';
 import { absolute, type Decimal, decimalOf, toNumber } from './decimal.js';
 import { invalidProfile } from './invalid.js';
 import { compileTemplate, type FieldValues, type Template } from './template.js';
-import type { Read, Wire } from './wire-schema.js';
-
-type AsciiWire = Extract<Wire, { enc: 'ascii' }>;
-type AsciiRead = Extract<Read, { tx: string }>;
+import type { AskRead, WireOf } from './wire-schema.js';
 
 export interface AsciiContext {
   /** Name of the axis, where the parameter has one. */
@@ -21,8 +18,8 @@ export interface AsciiContext {
 
 /** @throws OutboardError profile.invalid for a template that cannot be reversed or does not carry what it has to */
 export function compileAscii(
-  wire: AsciiWire,
-  read: AsciiRead | undefined,
+  wire: WireOf<'ascii'>,
+  read: AskRead | undefined,
   { axis, vars, verifyBy, wirePlaces, path }: AsciiContext,
 ): { codec: Codec; mirror: Mirror } {
   const channel = axis === undefined ? [] : [axis];

@@ -9,9 +9,9 @@ import { type Bits, type CompiledDump, compileBits } from './dump.js';
 import { hexOf } from './frame-text.js';
 import { invalidProfile } from './invalid.js';
 import type { IndexSpan } from './per-index.js';
-import type { Dump, Wire } from './wire-schema.js';
+import type { Dump, WireOf } from './wire-schema.js';
 
-type BitsWire = Extract<Wire, { enc: 'bits' }>;
+type BitsWire = WireOf<'bits'>;
 
 export interface BitsContext {
   readonly axis: IndexSpan | undefined;

@@ -6,9 +6,9 @@ import type { Codec, MidiMemory, Mirror, Statement } from './codec.js';
 import { type Decimal, decimalOf } from './decimal.js';
 import { invalidProfile } from './invalid.js';
 import { exactInteger, type IndexSpan, spread, wholeNumber } from './per-index.js';
-import type { Wire } from './wire-schema.js';
+import type { WireOf } from './wire-schema.js';
 
-type ControllerWire = Extract<Wire, { enc: 'cc7' | 'cc14' | 'nrpn' }>;
+type ControllerWire = WireOf<'cc7' | 'cc14' | 'nrpn'>;
 
 const DATA_MSB = 6;
 const DATA_LSB = 38;

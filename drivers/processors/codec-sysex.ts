@@ -4,10 +4,7 @@ import type { Codec, Mirror, Statement } from './codec.js';
 import { type Decimal, decimalOf } from './decimal.js';
 import { invalidProfile } from './invalid.js';
 import { type IndexSpan, wholeNumber } from './per-index.js';
-import type { Checksum, Read, Wire } from './wire-schema.js';
-
-type SysexWire = Extract<Wire, { enc: 'sysex' }>;
-type AskRead = Extract<Read, { tx: string }>;
+import type { AskRead, Checksum, WireOf } from './wire-schema.js';
 
 export interface SysexContext {
   readonly axis: IndexSpan | undefined;
@@ -17,7 +14,7 @@ export interface SysexContext {
 }
 
 /** @throws OutboardError profile.invalid for a template that cannot be reversed or does not carry what it has to */
-export function compileSysex(wire: SysexWire, context: SysexContext): { codec: Codec; mirror: Mirror } {
+export function compileSysex(wire: WireOf<'sysex'>, context: SysexContext): { codec: Codec; mirror: Mirror } {
   const { axis, verifyBy } = context;
   const channel = axis === undefined ? [] : [axis.name];
   const tx = template(wire.bytes, [...channel, 'w'], [...channel, 'w'], wire.checksum, 'wire.bytes', context);

@@ -28,31 +28,24 @@ const TRIES = 3;
 
 /** Opens nothing yet, and loads nothing. */
 export function createMidiTransport(settings: MidiSettings): Transport {
-  return new MidiTransport(settings);
+  return {
+    description: `MIDI port "${settings.name}"`,
+    open: (listener, signal) => open(settings, listener, signal),
+  };
 }
 
-class MidiTransport implements Transport {
-  readonly description: string;
-  readonly #settings: MidiSettings;
-
-  constructor(settings: MidiSettings) {
-    this.#settings = settings;
-    this.description = `MIDI port "${settings.name}"`;
-  }
-
-  /** @throws OutboardError processor.port: the host has no MIDI, no such port, or several */
-  async open(listener: LinkListener, signal: AbortSignal): Promise<Link> {
-    signal.throwIfAborted();
-    const library = await (this.#settings.library ?? loadMidi)();
-    signal.throwIfAborted();
-    const link = new MidiLink(library, this.#settings, listener);
-    try {
-      link.open();
-      return link;
-    } catch (error) {
-      await link.close();
-      throw error;
-    }
+/** @throws OutboardError processor.port: the host has no MIDI, no such port, or several */
+async function open(settings: MidiSettings, listener: LinkListener, signal: AbortSignal): Promise<Link> {
+  signal.throwIfAborted();
+  const library = await (settings.library ?? loadMidi)();
+  signal.throwIfAborted();
+  const link = new MidiLink(library, settings, listener);
+  try {
+    link.open();
+    return link;
+  } catch (error) {
+    await link.close();
+    throw error;
   }
 }
 

@@ -183,6 +183,8 @@ export function compileProfile(value: unknown): Profile {
   const parsed = ProfileDocument.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
+    if (issue?.path.length === 0 && issue.code === 'invalid_type')
+      throw invalidProfile('(top)', 'a profile is a map of keys; docs/profiles.md has a skeleton', parsed.error);
     throw invalidProfile(issue?.path.join('.') || '(top)', issue?.message ?? 'not a profile', parsed.error);
   }
   const document = parsed.data;

@@ -30,39 +30,33 @@ const CLOSE_MS = 2000;
 
 /** Opens nothing yet. */
 export function createSerialTransport(settings: SerialSettings): Transport {
-  return new SerialTransport(settings);
+  const { path, baud, format } = settings;
+  return {
+    description: `${path} at ${baud} baud ${format}`,
+    open: (listener, signal) => open(settings, listener, signal),
+  };
 }
 
-class SerialTransport implements Transport {
-  readonly description: string;
-  readonly #settings: SerialSettings;
-
-  constructor(settings: SerialSettings) {
-    this.#settings = settings;
-    this.description = `${settings.path} at ${settings.baud} baud ${settings.format}`;
-  }
-
-  /** @throws OutboardError processor.port: there is none, another program holds it, or it may not be opened */
-  async open(listener: LinkListener, signal: AbortSignal): Promise<Link> {
+/** @throws OutboardError processor.port: there is none, another program holds it, or it may not be opened */
+async function open(settings: SerialSettings, listener: LinkListener, signal: AbortSignal): Promise<Link> {
+  signal.throwIfAborted();
+  const { path, bootMs = 0 } = settings;
+  const device = await deviceAt(path);
+  const port = await OpenPort.open(lineOptions(settings)).catch((cause: Error) => {
+    throw portError(reasonOf(cause, path), path, cause);
+  });
+  const link = new SerialLink(port, settings, device, listener);
+  link.watch();
+  try {
+    await keepTerminalReady(path);
+    // Opening raises DTR, at which many units restart.
+    if (bootMs > 0) await link.starting(bootMs, signal);
     signal.throwIfAborted();
-    const { path, bootMs = 0 } = this.#settings;
-    const device = await deviceAt(path);
-    const port = await OpenPort.open(lineOptions(this.#settings)).catch((cause: Error) => {
-      throw portError(reasonOf(cause, path), path, cause);
-    });
-    const link = new SerialLink(port, this.#settings, device, listener);
-    link.watch();
-    try {
-      await keepTerminalReady(path);
-      // Opening raises DTR, at which many units restart.
-      if (bootMs > 0) await link.starting(bootMs, signal);
-      signal.throwIfAborted();
-      link.listen();
-      return link;
-    } catch (error) {
-      await link.close();
-      throw error;
-    }
+    link.listen();
+    return link;
+  } catch (error) {
+    await link.close();
+    throw error;
   }
 }
 

@@ -213,13 +213,13 @@ export function meaningsOf(
   const meanings = entries.map(([label, numbers]) => {
     const [from, to] = typeof numbers === 'number' ? [numbers, numbers] : numbers;
     if (from > to) throw invalidProfile(`${at}.${label}`, `${from} is above ${to}`);
-    return { value: kind === 'bool' ? (BOOLS.get(label) as boolean) : label, from, to };
+    return { label, value: kind === 'bool' ? (BOOLS.get(label) as boolean) : label, from, to };
   });
   const sorted = [...meanings].sort((a, b) => a.from - b.from);
   sorted.forEach((meaning, i) => {
     const next = sorted[i + 1];
     if (next === undefined || next.from > meaning.to) return;
-    const both = `"${String(meaning.value)}" and "${String(next.value)}"`;
+    const both = `"${meaning.label}" and "${next.label}"`;
     throw invalidProfile(at, `the wire ranges of ${both} overlap: ${next.from} is the same number for two values`);
   });
   return meanings;

@@ -340,7 +340,9 @@ class WiredUnit implements ProcessorUnit {
   #notReady(): OutboardError {
     const { code } =
       this.state === 'refused' && this.#lastFault ? this.#lastFault : { code: 'processor.lost' as const };
-    const why = this.#lastFault === undefined ? '' : `: ${this.#lastFault.message}`;
+    const named = `${this.name}: `;
+    const said = this.#lastFault?.message ?? '';
+    const why = said === '' ? '' : `: ${said.startsWith(named) ? said.slice(named.length) : said}`;
     return new OutboardError(code, `${this.name} is ${this.state}${why}`, {
       cause: this.#lastFault,
       details: { processor: this.name, state: this.state },

@@ -91,6 +91,8 @@ export const Wire = z.discriminatedUnion('enc', [
   z.strictObject({ enc: z.literal('driver'), name: z.string().min(1).max(32) }),
 ]);
 export type Wire = z.infer<typeof Wire>;
+/** The wire of one encoding. */
+export type WireOf<E extends Wire['enc']> = Extract<Wire, { enc: E }>;
 
 /** For a set of numbers that differs from the one that sets: label to number in the answer. */
 const map = z.record(z.string().max(64), WireNumbers).optional().meta({
@@ -102,6 +104,8 @@ export const Read = z.union([
   z.strictObject({ dump: z.string(), ...DumpPart.shape, map }),
 ]);
 export type Read = z.infer<typeof Read>;
+/** A question of its own for one parameter. */
+export type AskRead = Extract<Read, { tx: string }>;
 
 export const Dump = z.strictObject({
   axis: FieldName.optional().meta({ description: 'one dump for each index; else one for the whole unit' }),

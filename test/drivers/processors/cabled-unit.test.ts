@@ -8,11 +8,12 @@ import { createPtyTransport, createVirtualMidiTransport } from '../../../drivers
 import { loadMidi, type MidiLibrary, SEQUENCER } from '../../../drivers/processors/midi-library.js';
 import { PacedPipe } from '../../../drivers/processors/paced-pipe.js';
 import type { PathModifier } from '../../../drivers/processors/path-modifier.js';
-import type { ProcessorUnit, UnitState } from '../../../drivers/processors/processor-unit.js';
+import type { ProcessorUnit } from '../../../drivers/processors/processor-unit.js';
 import { loadProfiles, type Profile, parseProfile } from '../../../drivers/processors/profile.js';
 import { createUnit } from '../../../drivers/processors/unit.js';
 import type { AnswerFault, VirtualTransport } from '../../../drivers/processors/virtual-unit.js';
 import { FakeSequencer } from './fake-sequencer.js';
+import { becomes } from './started-unit.js';
 
 const WAIT_MS = 30_000;
 const profiles = await loadProfiles();
@@ -29,15 +30,6 @@ async function started(t: TestContext, profile: Profile, transport: VirtualTrans
   t.after(() => unit.stop());
   await unit.start(AbortSignal.timeout(10 * WAIT_MS));
   return unit;
-}
-
-async function reaches(unit: ProcessorUnit, state: UnitState): Promise<void> {
-  let stop = (): void => undefined;
-  const there = new Promise<void>((resolve) => {
-    stop = unit.onState((now) => now === state && resolve());
-    if (unit.state === state) resolve();
-  });
-  await within(WAIT_MS, there, () => new Error(`it is ${unit.state}: ${unit.lastFault}`)).finally(stop);
 }
 
 async function onPty(t: TestContext, baud = 38_400) {
@@ -70,11 +62,11 @@ test('a cable that is pulled and put back: lost, identified again, recalled agai
   const { unit, transport, modifier } = await onPty(t);
   await unit.recall({ gain: -20 });
   transport.unplug();
-  await reaches(unit, 'absent');
+  await becomes(unit, 'absent');
   await assert.rejects(unit.recall({ gain: -3 }), (error) => isOutboardError(error, 'processor.lost'));
   assert.equal(modifier.gainDb, -20, 'the gear keeps what it has');
   transport.plugged = true;
-  await reaches(unit, 'ready');
+  await becomes(unit, 'ready');
   await unit.recall({ gain: -3 });
   assert.equal(modifier.gainDb, -3);
 });
@@ -104,10 +96,10 @@ for (const [what, fault] of FAULTS)
 test('over a real terminal: a unit that restarts is lost and comes back, and is not set by itself', async (t) => {
   const { unit, transport, modifier } = await onPty(t);
   await unit.recall({ gain: -12 });
-  const lost = reaches(unit, 'lost');
+  const lost = becomes(unit, 'lost');
   transport.reboot();
   await lost;
-  await reaches(unit, 'ready');
+  await becomes(unit, 'ready');
   assert.equal(modifier.gainDb, 0, 'it has what it has at power-up');
 });
 
@@ -174,9 +166,9 @@ async function overMidi(t: TestContext, library: () => Promise<MidiLibrary>): Pr
   while (transport.unit.value('drive') !== 64 && performance.now() < giveUpAtMs) await delay(5, t.signal);
   assert.equal(transport.unit.value('drive'), 64);
   transport.unplug();
-  await reaches(unit, 'absent');
+  await becomes(unit, 'absent');
   transport.plugged = true;
-  await reaches(unit, 'ready');
+  await becomes(unit, 'ready');
 }
 
 test('a recall over a MIDI port reaches the unit; pulled, it is lost', { skip: noHeat }, async (t) => {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { within } from '../../../core/duration.js';
 import { isOutboardError } from '../../../core/errors.js';
-import type { ProcessorUnit, UnitState } from '../../../drivers/processors/processor-unit.js';
+import type { ProcessorUnit } from '../../../drivers/processors/processor-unit.js';
 import { bindProfile, loadProfiles, type Profile, parseProfile } from '../../../drivers/processors/profile.js';
 import { openPty } from '../../../drivers/processors/pty.js';
 import { createSerialTransport } from '../../../drivers/processors/serial-transport.js';
@@ -15,6 +15,7 @@ import { createUnit } from '../../../drivers/processors/unit.js';
 import { ExtronCrossPoint } from '../../peers/gear/extron.js';
 import { Micstasy } from '../../peers/gear/micstasy.js';
 import { NinePinDeck } from '../../peers/gear/nine-pin.js';
+import { becomes } from './started-unit.js';
 
 const WAIT_MS = 60_000;
 const profiles = await loadProfiles();
@@ -37,15 +38,6 @@ async function ready(t: TestContext, profile: Profile, transport: Transport): Pr
   const unit = await start(t, profile, transport);
   assert.equal(unit.state, 'ready', String(unit.lastFault));
   return unit;
-}
-
-async function reaches(unit: ProcessorUnit, state: UnitState): Promise<void> {
-  let stop = (): void => undefined;
-  const there = new Promise<void>((resolve) => {
-    stop = unit.onState((now) => now === state && resolve());
-    if (unit.state === state) resolve();
-  });
-  await within(WAIT_MS, there, () => new Error(`it is ${unit.state}: ${unit.lastFault}`)).finally(stop);
 }
 
 /** A terminal with this at its far end. */
@@ -138,10 +130,10 @@ test('Extron: a knob at the front panel voids what was verified', async (t) => {
 test('Extron: a power cycle is noticed by its banner, and the panel is locked anew', async (t) => {
   const { peer, transport } = await matrix(t);
   const unit = await ready(t, extron(), transport);
-  const lost = reaches(unit, 'lost');
+  const lost = becomes(unit, 'lost');
   peer.powerCycle();
   await lost;
-  await reaches(unit, 'ready');
+  await becomes(unit, 'ready');
   assert.equal(peer.panelLock, 1);
 });
 
@@ -159,7 +151,7 @@ test('Extron: a pulled cable is lost; the unit keeps what it has', async (t) => 
   const unit = await ready(t, extron(), transport);
   await unit.recall({ 'inGain@in=1': 3 });
   await pty.close();
-  await reaches(unit, 'absent');
+  await becomes(unit, 'absent');
   await assert.rejects(unit.recall({ 'inGain@in=1': 0 }), (error) => isOutboardError(error, 'processor.lost'));
   assert.equal(peer.inputGain.get(1), 3);
 });

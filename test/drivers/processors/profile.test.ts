@@ -60,6 +60,7 @@ test('YAML that is none, or says a thing twice, is refused with its line', () =>
   refused('a: [1', 'line 1');
   refused(`${MATRIX}\nid: again`, 'line 45', /[Uu]nique/);
   refused('a: &x [1]\nb: *x', '(top)', /alias/i);
+  for (const none of ['', '- a', 'words', '7']) refused(none, '(top)', /a map of keys/);
 });
 
 test('irreversible templates are refused', () => {

@@ -1,6 +1,7 @@
 /** Units on a hand-written peer, for tests. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { within } from '../../../core/duration.js';
 import { type ErrorCode, isOutboardError } from '../../../core/errors.js';
 import type { ProcessorUnit, UnitState } from '../../../drivers/processors/processor-unit.js';
 import { parseProfile } from '../../../drivers/processors/profile.js';
@@ -8,6 +9,8 @@ import type { Transport } from '../../../drivers/processors/transport.js';
 import { createUnit } from '../../../drivers/processors/unit.js';
 import { FakeMatrix } from './fake-peer.js';
 import { MATRIX } from './matrix-profile.js';
+
+const WAIT_MS = 60_000;
 
 /** The text with each pair's first string, which must be there, replaced by its second. */
 export function changed(text: string, ...pairs: [string, string][]): string {
@@ -36,15 +39,15 @@ export async function startMatrix(
   return { peer, unit: await startUnit(t, changed(MATRIX, ...pairs), peer) };
 }
 
-export function becomes(unit: ProcessorUnit, ...wanted: UnitState[]): Promise<void> {
-  return new Promise((resolve) => {
-    if (wanted.includes(unit.state)) return resolve();
-    const off = unit.onState((state) => {
-      if (!wanted.includes(state)) return;
-      off();
-      resolve();
-    });
+/** Resolves when the unit is in one of these states, now or later. */
+export async function becomes(unit: ProcessorUnit, ...wanted: UnitState[]): Promise<void> {
+  let stop = (): void => undefined;
+  const there = new Promise<void>((resolve) => {
+    stop = unit.onState((state) => wanted.includes(state) && resolve());
+    if (wanted.includes(unit.state)) resolve();
   });
+  const late = () => new Error(`it is ${unit.state}, not ${wanted.join(' or ')}: ${unit.lastFault}`);
+  await within(WAIT_MS, there, late).finally(stop);
 }
 
 export const failsWith =
