@@ -18,6 +18,8 @@ import { maintenance } from '../peers/technician.js';
 
 const RATE = 48_000;
 const SECONDS = 1.5;
+/** Longer than a short take, and than the rig waits before it tries again to make something safe. */
+const LONG_SECONDS = 9;
 const [ALICE, BOB] = ['tenant-alice', 'tenant-bob'];
 const PATH = { gainDb: 0, delayFrames: 0, poly: [], noiseDbfs: null, lowpassHz: null, memorySeconds: 0 };
 
@@ -75,12 +77,17 @@ async function bench(options: Parameters<typeof rigConfig>[0]) {
   const stack = await Stack.make(suite, { rigConfig: rigConfig(options) });
   const dir = await scratch(suite);
   const shape = { rate: RATE, channels: 1, bits: 24, frames: RATE * SECONDS } as const;
-  const stored = async (name: string, sample: (frame: number, channel: number) => number): Promise<SealedSource> => {
-    await writeSignal(join(dir, name), { ...shape, sample });
+  const stored = async (
+    name: string,
+    sample: (frame: number, channel: number) => number,
+    seconds = SECONDS,
+  ): Promise<SealedSource> => {
+    await writeSignal(join(dir, name), { ...shape, frames: RATE * seconds, sample });
     return await storedSource(suite, stack, join(dir, name));
   };
   const sources = {
     tone: await stored('tone.wav', sine(997, -20, RATE)),
+    long: await stored('long.wav', sine(997, -20, RATE), LONG_SECONDS),
     noise: await stored('noise.wav', hash(0.3)),
     silent: await stored('silent.wav', silence),
   };
@@ -100,7 +107,7 @@ const ties = (stack: Stack) =>
   );
 const NOTHING = Array.from({ length: 8 }, () => 0);
 
-describe('units behind a patchbay', { timeout: 240_000 }, () => {
+describe('units behind a patchbay', { timeout: 360_000 }, () => {
   let b: Awaited<ReturnType<typeof bench>>;
   let stack: Stack;
   let dispatcher: Dispatcher;
@@ -167,6 +174,33 @@ describe('units behind a patchbay', { timeout: 240_000 }, () => {
     const why = job.past.find(({ payload }) => payload.type === 'ready' && payload.problem)!.payload.problem!;
     assert.equal(why.code, 'take.drift');
     assert.match(why.message, /bay .*tie@out=3/);
+  });
+
+  it('a unit that goes is disconnected, while nobody can make it safe', async () => {
+    const job = await offerJob(stack, dispatcher, b.sources.long, { chain: on('eq'), maxAttempts: 2 });
+    await job.until('rolling');
+    assert.deepEqual(await ties(stack), [3, 0, 1, 0, 0, 0, 0, 0]);
+    await gear(stack, { unit: 'on-eq', do: 'unplug' });
+    await until(async () => (await ties(stack)).every((input) => input === 0));
+    await gear(stack, { unit: 'on-eq', do: 'plug' });
+    assert.equal((await finishedTake(b.suite, stack, dispatcher, job)).certificate.attempt, 2);
+  });
+
+  it('one that the patchbay does not let go of costs no other take its connection', async () => {
+    const bay = async () => (await stack.status()).state.processors.find(({ name }) => name === 'bay')!;
+    // The routes of the equaliser, and they alone, cannot be taken off.
+    await gear(stack, { unit: 'bay', do: 'refuse', commands: ['TIE 1 0', 'TIE 3 0'] });
+    const long = await offerJob(stack, dispatcher, b.sources.long, { chain: on('verb'), maxAttempts: 1 });
+    await long.until('rolling');
+    const short = await offerJob(stack, dispatcher, b.sources.tone, { chain: on('eq'), maxAttempts: 1 });
+    await finishedTake(b.suite, stack, dispatcher, short);
+    assert.deepEqual(await ties(stack), [3, 5, 1, 0, 2, 0, 0, 0], 'both are connected, and one of them is still in use');
+    const untouched = await finishedTake(b.suite, stack, dispatcher, long);
+    assert.equal(untouched.certificate.attempt, 1);
+    assert.deepEqual(await ties(stack), [3, 0, 1, 0, 0, 0, 0, 0]);
+    await gear(stack, { unit: 'bay', do: 'refuse', commands: [] });
+    await until(async () => (await ties(stack)).every((input) => input === 0));
+    await until(async () => (await bay()).state === 'ready');
   });
 });
 

@@ -30,6 +30,8 @@ export type GearOrder =
   /** Somebody turns a knob; `announce` is what the unit says of it. */
   | { unit: string; do: 'turn'; key: string; value: SettingValue; announce?: string }
   | { unit: string; do: 'value'; key: string }
+  /** From now on the unit refuses these commands, and obeys all others. */
+  | { unit: string; do: 'refuse'; commands: string[] }
   /** What the unit is doing: with the rig's other doors `busy` is `ready`. */
   | { unit: string; do: 'state' }
   /** Milliseconds since a sample was last heard at this output (from 1), null when there never was one. */
@@ -44,6 +46,7 @@ export type GearOrder =
 const log = createLogger('faulty-rig', 'warn');
 const transports = new Map<string, VirtualTransport>();
 const units = new Map<string, ProcessorUnit>();
+const refused = new Map<string, readonly string[]>();
 /** By output from 0: on the monotonic clock, and in frames played. */
 const lastAudible = new Map<number, { atMs: number; atFrame: number }>();
 /** By unit, in frames played. */
@@ -78,6 +81,7 @@ function obey(order: GearOrder): unknown {
   else if (order.do === 'turn') transport.localChange(order.key, order.value, order.announce);
   else if (order.do === 'settle') transport.unit.profile.document.safe.settleMs = 1000 * order.seconds;
   else if (order.do === 'state') return units.get(order.unit)!.state;
+  else if (order.do === 'refuse') refused.set(order.unit, order.commands);
   else if (order.do === 'value') return transport.unit.value(order.key);
   return true;
 }
@@ -106,6 +110,9 @@ try {
     if (!('virtual' in loaded.config.processors[name]!.port)) return options.makeUnit(name, profile, insert);
     const transport = createVirtualTransport(profile, analog.modifierOf(name, insert));
     transports.set(name, transport);
+    const { unit } = transport;
+    const obey = unit.obey.bind(unit);
+    unit.obey = (command) => (refused.get(name)?.includes(command) ? unit.error('bad-value') : obey(command));
     return createUnit({ name, profile, transport, logger: log, backoff: { baseMs: 50, maxMs: 200 } });
   };
   const rig = new Rig({
