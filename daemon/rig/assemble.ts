@@ -15,7 +15,7 @@ import { loadMeasurementLimits } from '../measurement-limits-file.js';
 import { checkPatchbays } from '../patchbay-routes.js';
 import type { LoadedRigConfig } from '../rig-config.js';
 import { unitPorts } from '../unit-port.js';
-import type { RigOptions } from './rig.js';
+import type { RigOptions } from './rig-options.js';
 
 export interface Surroundings {
   log: Logger;

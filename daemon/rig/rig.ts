@@ -2,30 +2,15 @@
  * The rig process, put together. What is simulated or real, where sockets and keys are, is decided by `main.ts`; here only the order counts:
  * journal, trust, safe state, interface, open jobs, and the doors last. Stopping is the same backwards.
  */
-import type { webcrypto } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import type { Procedure } from '../../calibration/procedures/procedure.js';
 import { verifyEnvelope } from '../../certs/envelope.js';
-import type { Signer } from '../../certs/keys.js';
-import {
-  type CalibrationFile,
-  type CalibrationKind,
-  type EffectiveLimits,
-  type LinkReport,
-  type Problem,
-  type RigConfig,
-  type Severity,
-  STATE_INTERVAL_SECONDS,
-} from '../../core/contract/index.js';
+import { type LinkReport, type Problem, type Severity, STATE_INTERVAL_SECONDS } from '../../core/contract/index.js';
 import { asOutboardError, type ErrorCode, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
-import type { AudioInterface } from '../../drivers/audio/port.js';
-import type { Profile } from '../../drivers/processors/profile.js';
-import { type DevicePair, deviceName } from '../audio-driver.js';
+import { deviceName } from '../audio-driver.js';
 import { createClockSync } from '../clock-sync.js';
-import type { Logger } from '../log.js';
 import type { Pulse } from '../service-manager.js';
 import { calibrationLiveRoutes } from './api/calibration-live-api.js';
 import { controlRoutes } from './api/control-api.js';
@@ -41,14 +26,14 @@ import { Intake } from './intake.js';
 import { InterfaceKeeper } from './interface-keeper.js';
 import { isolationRules } from './isolation.js';
 import { planJob } from './job-rules.js';
-import type { CommitObserver } from './journal/database.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import { Journal } from './journal/journal.js';
 import { ModeKeeper } from './mode.js';
 import { Outgoing } from './outgoing.js';
 import { Patching } from './patching.js';
-import { Rack, type UnitFactory } from './rack.js';
+import { Rack } from './rack.js';
 import { beginEpoch, recover } from './recovery.js';
+import type { RigOptions } from './rig-options.js';
 import { RigReport } from './rig-report.js';
 import { Scheduler } from './scheduler.js';
 import { Spool } from './spool.js';
@@ -58,33 +43,6 @@ import { Upkeep } from './upkeep.js';
 
 /** Two words of the state and the health may be late or refused; without three, something hangs. */
 const STALE_ROUND_MS = 3 * STATE_INTERVAL_SECONDS * 1000;
-
-export interface RigOptions {
-  config: RigConfig;
-  calibration: CalibrationFile | null;
-  /** As they stand now: technicians edit them while the rig runs. @throws OutboardError config.* | limits.* */
-  measurementLimits(): Promise<ReadonlyMap<string, EffectiveLimits>>;
-  stateDir: string;
-  journalKey: Buffer;
-  /** By thumbprint: the present one, and those before it while grants for them are open. */
-  wrappingKeys: ReadonlyMap<string, webcrypto.CryptoKey>;
-  signer: Signer;
-  /** A bundle to install when none is in force or this one is newer. */
-  initialTrust: string | null;
-  audio: AudioInterface;
-  device: DevicePair;
-  profiles: ReadonlyMap<string, Profile>;
-  makeUnit: UnitFactory;
-  procedures: Readonly<Record<CalibrationKind, Procedure>>;
-  listeners: { courier: Listener; control: Listener };
-  version: string;
-  log: Logger;
-  observer?: CommitObserver;
-  /** Begins a new epoch because the state was restored from a backup: why. */
-  newEpoch?: string;
-  /** Ends the process at once, outputs muted: the journal's state is unknown. */
-  onIndeterminate(error: OutboardError): void;
-}
 
 export class Rig {
   readonly #o: RigOptions;

@@ -6,15 +6,17 @@
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Logger } from '../log.js';
+import { AttemptOutcomes } from './attempt-outcomes.js';
 import type { Bounce, PreparedBounce } from './bounce.js';
 import type { Engine } from './engine/engine.js';
-import { isBlameless, sequelOf, type Tries } from './failed-attempt.js';
+import { isBlameless } from './failed-attempt.js';
 import { forgetOldest, pickNext } from './fairness.js';
 import { type IsolationRules, type IsolationSubject, mayRollTogether } from './isolation.js';
 import type { JobPlan } from './job-rules.js';
 import type { JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
 import { RateTurn } from './rate-turn.js';
+import { type WaitingJob, waitingJob } from './waiting-job.js';
 
 export interface SchedulerOptions {
   journal: Journal;
@@ -53,15 +55,6 @@ interface Active {
   ran: boolean;
 }
 
-interface Waiting extends Tries {
-  plan: JobPlan;
-  prepared?: Promise<PreparedBounce>;
-  abort: AbortController;
-  retryAt: number;
-  /** Since when it was ready to start but for other takes. */
-  blockedSince: number | null;
-}
-
 /** At most this many sources are open ahead of their turn, so that memory stays bounded whatever the queue. */
 const MAX_PREPARED = 4;
 /** A job that was overtaken for this long is not overtaken any more. */
@@ -72,10 +65,11 @@ const LOOK_AGAIN_MS = 2000;
 export class Scheduler {
   readonly #o: SchedulerOptions;
   readonly #active = new Map<number, Active>();
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, WaitingJob>();
   readonly #lastServed = new Map<string, number>();
   readonly #withdrawing = new Set<number>();
   readonly #rateTurn: RateTurn;
+  readonly #outcomes: AttemptOutcomes;
   /** Sources that are open for jobs which have not begun. */
   get #prepared(): number {
     let count = 0;
@@ -83,8 +77,6 @@ export class Scheduler {
     return count;
   }
 
-  /** Attempts whose outcome is not in the journal yet. */
-  readonly #unsettled = new Map<number, { job: JobRow; waiting: Waiting; error: OutboardError }>();
   #turn = 0;
   #running: Promise<void> | undefined;
   #again = false;
@@ -96,6 +88,13 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#o = options;
     this.#rateTurn = new RateTurn(this.#patienceMs);
+    const { journal, log } = options;
+    this.#outcomes = new AttemptOutcomes({
+      journal,
+      log,
+      waiting: this.#waiting,
+      onUnsettled: () => this.#lookLater(),
+    });
   }
 
   get #patienceMs(): number {
@@ -194,7 +193,7 @@ export class Scheduler {
 
   async #look(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#settleAgain();
+    this.#outcomes.settleAgain();
     const ready = await this.#readyJobs();
     let wakeAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
@@ -244,20 +243,12 @@ export class Scheduler {
       if (this.#active.has(job.id) || this.#withdrawing.has(job.id)) continue;
       if (!this.#waiting.has(job.id)) {
         try {
-          const plan = await this.#o.planOf(job);
-          this.#waiting.set(job.id, {
-            plan,
-            abort: new AbortController(),
-            retryAt: 0,
-            recallFailures: 0,
-            tries: 0,
-            blockedSince: null,
-          });
+          this.#waiting.set(job.id, waitingJob(await this.#o.planOf(job)));
         } catch (cause) {
           const error = asOutboardError(cause);
           // A cancel may have ended it meanwhile.
           if (isBlameless(error)) this.#lookLater();
-          else if (journal.jobs.get(job.id).state === 'ready') this.#end(job, error);
+          else if (journal.jobs.get(job.id).state === 'ready') this.#outcomes.end(job, error);
           continue;
         }
         if (journal.jobs.get(job.id).state !== 'ready') continue;
@@ -326,7 +317,7 @@ export class Scheduler {
     });
   }
 
-  async #attempt(active: Active, waiting: Waiting): Promise<void> {
+  async #attempt(active: Active, waiting: WaitingJob): Promise<void> {
     const { job, abort } = active;
     let prepared: PreparedBounce | undefined;
     try {
@@ -345,63 +336,10 @@ export class Scheduler {
     } catch (cause) {
       // The next tenant must not find this one's settings.
       if (active.ran && active.holdsInserts) await this.#o.makeSafe(active.plan.hops.map((hop) => hop.processor));
-      this.#settle(job, waiting, asOutboardError(abort.signal.aborted ? abort.signal.reason : cause));
+      this.#outcomes.settle(job, waiting, asOutboardError(abort.signal.aborted ? abort.signal.reason : cause));
     } finally {
       await prepared?.dispose().catch(() => undefined);
     }
-  }
-
-  /** A commit that did not work (a full disk) leaves the job where it is; `#settleAgain` takes it up. */
-  #settle(job: JobRow, waiting: Waiting, error: OutboardError): void {
-    try {
-      this.#afterFailure(job, waiting, error);
-    } catch (cause) {
-      this.#unsettled.set(job.id, { job, waiting, error });
-      this.#o.log.error({ job: job.jti, err: cause }, 'the end of an attempt could not be noted; it is tried again');
-      this.#lookLater();
-    }
-  }
-
-  #settleAgain(): void {
-    for (const [id, { job, waiting, error }] of [...this.#unsettled]) {
-      this.#unsettled.delete(id);
-      this.#settle(job, waiting, error);
-    }
-  }
-
-  #afterFailure(before: JobRow, waiting: Waiting, error: OutboardError): void {
-    const { journal, log } = this.#o;
-    const job = journal.jobs.get(before.id);
-    log.warn(
-      {
-        job: job.jti,
-        state: job.state,
-        attempt: job.attempt,
-        code: error.code,
-        detail: error.message,
-        err: error.cause,
-      },
-      'an attempt failed',
-    );
-    this.#waiting.delete(job.id);
-    const sequel = sequelOf(job, waiting, error);
-    if (sequel === 'settled') return;
-    if (sequel === 'end') return this.#end(job, error);
-    const { rolled, retryInMs, tries, recallFailures } = sequel;
-    if (rolled) journal.jobs.transition(job.id, 'ready', { problem: error.toJSON() });
-    this.#waiting.set(job.id, {
-      plan: waiting.plan,
-      abort: new AbortController(),
-      retryAt: performance.now() + retryInMs,
-      tries,
-      recallFailures,
-      blockedSince: null,
-    });
-  }
-
-  #end(job: JobRow, error: OutboardError): void {
-    const state = error.code === 'envelope.expired' || error.code === 'job.expired' ? 'expired' : 'failed';
-    this.#o.journal.jobs.transition(job.id, state, { problem: error.toJSON() });
   }
 
   /** startBy counts until the first attempt. */
@@ -409,7 +347,10 @@ export class Scheduler {
     for (const job of this.#o.journal.jobs.startByBefore(nowSeconds()))
       if (!this.#active.has(job.id)) {
         void this.#forget(job.id);
-        this.#end(job, new OutboardError('job.expired', 'startBy passed before the first attempt could begin'));
+        this.#outcomes.end(
+          job,
+          new OutboardError('job.expired', 'startBy passed before the first attempt could begin'),
+        );
       }
   }
 

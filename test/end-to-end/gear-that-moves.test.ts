@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import type { Dispatcher } from '../../client/dispatcher.js';
 import type { SealedSource } from '../../client/source.js';
 import type { BounceJob, Settings } from '../../core/contract/index.js';
@@ -16,8 +16,9 @@ import { ninePinOnLine } from '../peers/gear/nine-pin-on-line.js';
 import { link, offerJob, settle, storedSource } from '../peers/jobs.js';
 import { scratch } from '../peers/scratch.js';
 import { sine, writeSignal } from '../peers/signals.js';
-import { Stack, until } from '../peers/stack.js';
+import { Child, CLI_MAIN, Stack, until } from '../peers/stack.js';
 import { finishedTake, insertsOf } from '../peers/takes.js';
+import { maintenance } from '../peers/technician.js';
 
 const RATE = 48_000;
 /** Long enough to look at the machine while it plays. */
@@ -25,7 +26,7 @@ const SECONDS = 4;
 const TENANT = 'tenant-with-the-tape';
 
 /** Nobody knows what is on a tape, and erasing it takes more than an hour: here it is known. */
-async function ownTape(stack: Stack): Promise<void> {
+async function ownTape(stack: Stack, tenant: string): Promise<void> {
   const { config, resolve } = await loadRigConfig(stack.init.files.rig);
   const stateDir = resolve(config.stateDir);
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
@@ -35,7 +36,7 @@ async function ownTape(stack: Stack): Promise<void> {
     onIndeterminate: (error) => assert.fail(error),
   });
   journal.open(await readFile(resolve(config.journal.keyFile!)));
-  journal.db.commit('test', () => journal.setInsertTenant('tape', TENANT));
+  journal.db.commit('test', () => journal.setInsertTenant('tape', tenant));
   journal.close();
 }
 
@@ -66,7 +67,7 @@ describe('gear that moves, or says nothing', { timeout: 300_000 }, () => {
         },
       },
     });
-    await ownTape(stack);
+    await ownTape(stack, TENANT);
     const wav = join(await scratch(suite), 'tone.wav');
     const shape = { rate: RATE, channels: 1, bits: 24, frames: SECONDS * RATE } as const;
     await writeSignal(wav, { ...shape, sample: sine(997, -20, RATE) });
@@ -79,10 +80,6 @@ describe('gear that moves, or says nothing', { timeout: 300_000 }, () => {
   after(async () => {
     for (const fn of cleanUp) await fn();
   });
-  afterEach(() => {
-    deck.local = false;
-  });
-
   const offer = (unit: string, settings: Settings, verify: BounceJob['chain'][number]['verify'] = 'required') =>
     offerJob(stack, dispatcher, source, {
       tenant: TENANT,
@@ -160,5 +157,36 @@ describe('gear that moves, or says nothing', { timeout: 300_000 }, () => {
       'deck: sony.9pin is ready; its safe state was last verified',
       'heat: elektron.analog-heat-fx is ready; its safe state was last sent, unverified',
     ]);
+  });
+
+  it('and so says who makes them safe by hand; the keys of the tape are free meanwhile', async () => {
+    await stack.rig!.end();
+    // Technicians come in when it is erased: nobody's, and heard to be quiet.
+    await ownTape(stack, '');
+    await stack.startRig();
+    await maintenance(stack, 'maintenance.enter');
+    await until(async () => (await stack.status()).state.mode === 'maintenance');
+    assert.equal(deck.local, true);
+    const signed = [
+      '--socket',
+      stack.controlSocket,
+      '--key',
+      join(stack.dir, 'technician/key.jwk'),
+      '--reason',
+      'a test',
+    ];
+    const safe = async (name: string) => {
+      const child = new Child(process.execPath, [CLI_MAIN, 'processors', 'safe', name, ...signed]);
+      assert.equal(await child.exit(), 0, child.output);
+      return child.stdout;
+    };
+    assert.match(await safe('deck'), /^deck is in its safe state, verified$/m);
+    assert.match(
+      await safe('heat'),
+      /^heat was sent its safe state, unverified: it does not report volume, drive, level$/m,
+    );
+    await maintenance(stack, 'maintenance.exit');
+    await until(async () => (await stack.status()).state.mode === 'ready');
+    assert.equal(deck.local, false);
   });
 });

@@ -194,7 +194,11 @@ describe('units behind a patchbay', { timeout: 360_000 }, () => {
     await long.until('rolling');
     const short = await offerJob(stack, dispatcher, b.sources.tone, { chain: on('eq'), maxAttempts: 1 });
     await finishedTake(b.suite, stack, dispatcher, short);
-    assert.deepEqual(await ties(stack), [3, 5, 1, 0, 2, 0, 0, 0], 'both are connected, and one of them is still in use');
+    assert.deepEqual(
+      await ties(stack),
+      [3, 5, 1, 0, 2, 0, 0, 0],
+      'both are connected, and one of them is still in use',
+    );
     const untouched = await finishedTake(b.suite, stack, dispatcher, long);
     assert.equal(untouched.certificate.attempt, 1);
     assert.deepEqual(await ties(stack), [3, 0, 1, 0, 0, 0, 0, 0]);
