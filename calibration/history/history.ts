@@ -35,6 +35,8 @@ export interface SeriesQuery {
   insert: string;
   names: readonly string[];
   since?: number | undefined;
+  /** The newest so many of each series; all when absent. */
+  points?: number | undefined;
 }
 
 interface RunRow {
@@ -171,7 +173,7 @@ export class History {
   }
 
   /** Valid readings of the measurements with these names, each comparable set of them for itself. */
-  series({ insert, names, since }: SeriesQuery): Series[] {
+  series({ insert, names, since, points: most = -1 }: SeriesQuery): Series[] {
     const rows = this.#open
       .prepare<unknown[], { id: number; name: string; channel: number | null } & Record<string, string>>(
         `SELECT id, name, channel, unit, definition, conditions FROM series
@@ -183,7 +185,8 @@ export class History {
       { run: string; kind: CalibrationKind; at: number; value: number; passed: number | null }
     >(
       `SELECT run, kind, started_at AS at, value, reading.passed AS passed FROM reading JOIN run ON run.id = run_id
-       WHERE series_id = ? AND value IS NOT NULL AND started_at >= ? ORDER BY started_at, run.id, position`,
+       WHERE series_id = ? AND value IS NOT NULL AND started_at >= ?
+       ORDER BY started_at DESC, run.id DESC, position DESC LIMIT ?`,
     );
     return rows
       .map(({ id, name, channel, unit, definition, conditions }) => ({
@@ -192,7 +195,10 @@ export class History {
         unit: unit!,
         definition: definition!,
         conditions: JSON.parse(conditions!) as Series['conditions'],
-        points: points.all(id, since ?? 0).map((point) => ({ ...point, passed: truth(point.passed) })),
+        points: points
+          .all(id, since ?? 0, most)
+          .reverse()
+          .map((point) => ({ ...point, passed: truth(point.passed) })),
       }))
       .filter((series) => series.points.length > 0);
   }

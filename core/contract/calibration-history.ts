@@ -126,7 +126,9 @@ export const RunAnswer = z.strictObject({
 });
 export type RunAnswer = z.infer<typeof RunAnswer>;
 
-export const InsertHistoryQuery = RunsQuery.pick({ since: true });
+export const InsertHistoryQuery = RunsQuery.pick({ since: true }).extend({
+  points: z.coerce.number().int().min(0).max(10_000).default(1000).meta({ description: 'of each series, the newest' }),
+});
 export const InsertHistoryAnswer = z.strictObject({
   rig: RigId,
   insert: LocalName,

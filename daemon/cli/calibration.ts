@@ -185,8 +185,10 @@ async function historyOf(client: LocalClient, insert: string | undefined): Promi
   const names =
     insert === undefined ? (await client.get('/status', StatusAnswer)).state.inserts.map(({ name }) => name) : [insert];
   const found: InsertHistoryAnswer[] = [];
+  // Limits and baselines, not what was measured.
+  const query = { points: 0 };
   for (const name of names)
-    found.push(await client.get(`/calibration/inserts/${encodeURIComponent(name)}`, InsertHistoryAnswer));
+    found.push(await client.get(`/calibration/inserts/${encodeURIComponent(name)}`, InsertHistoryAnswer, { query }));
   return found;
 }
 

@@ -24,7 +24,7 @@ export function maintenanceCommand(): Command {
 
 const ACTIONS = {
   enter: {
-    does: 'Takes no new take, waits for those that roll, and enters maintenance. Takes the interface back that was released.',
+    does: 'Takes no new take, waits for those that roll, and enters maintenance. Takes the interface back that was released. In your own maintenance: it lasts for --for from now on.',
     because: 'new cable on insert a" --for 1800',
   },
   exit: {

@@ -42,6 +42,7 @@ export interface MaintenanceOptions {
 interface Kept {
   until: number;
   reason: string;
+  technician: string;
   /** The interface was given up: an outside tool may have it. */
   released?: boolean;
 }
@@ -49,6 +50,8 @@ interface Kept {
 interface Session {
   until: number;
   reason: string;
+  /** Who began it, and may prolong it. */
+  technician: string;
   abort: AbortController;
   timer: NodeJS.Timeout;
   /** The drain, from its beginning; it does not reject. */
@@ -88,7 +91,7 @@ export class Maintenance {
     const kept = this.#kept();
     if (!kept || this.#session) return;
     const left = kept.until - nowSeconds();
-    if (left > 0) this.#begin(left, kept.reason);
+    if (left > 0) this.#begin(left, kept);
     else this.#note(null);
   }
 
@@ -105,22 +108,39 @@ export class Maintenance {
       ownInserts();
       journal.audit.append('maintenance.released', { reason: kept.reason, why: 'the rig started again' });
     });
-    Object.assign(this.#makeSession(left, kept.reason), { hasGear: true, drained: true, released: true });
+    Object.assign(this.#makeSession(left, kept), { hasGear: true, drained: true, released: true });
     mode.set('released');
     await attend(true);
     await giveUp(kept.reason);
     return true;
   }
 
-  /** Begins a session, or takes the interface back that was released. @throws OutboardError rig.mode | audio.* */
-  async enter(seconds: number, reason: string): Promise<void> {
-    if (this.#session?.released) return await this.#inTurn(() => this.#reenter(seconds, reason));
+  /**
+   * Begins a session, takes the interface back that was released, or lets one's own session last from now on for so long.
+   * @throws OutboardError rig.mode | audio.*
+   */
+  async enter(seconds: number, reason: string, technician: string): Promise<void> {
+    const session = this.#session;
+    if (session?.released) return await this.#inTurn(() => this.#reenter(seconds, reason, technician));
+    if (session && !session.closing) return this.#prolong(session, seconds, technician);
     const { mode } = this.#o.mode;
     // Without its interface, or with an insert that is not quiet, is just when a rig needs a technician.
-    if (this.#session || (mode !== 'ready' && mode !== 'faulted'))
+    if (session || (mode !== 'ready' && mode !== 'faulted'))
       throw new OutboardError('rig.mode', `maintenance cannot begin while the rig is ${mode}`);
-    this.#note({ until: nowSeconds() + seconds, reason });
-    this.#begin(seconds, reason);
+    this.#note({ until: nowSeconds() + seconds, reason, technician });
+    this.#begin(seconds, { reason, technician });
+  }
+
+  #prolong(session: Session, seconds: number, technician: string): void {
+    const { reason } = session;
+    if (technician !== session.technician)
+      throw new OutboardError('rig.mode', `${session.technician} is in maintenance already: ${reason}`, {
+        details: { technician: session.technician, until: session.until },
+      });
+    const until = nowSeconds() + seconds;
+    this.#note({ until, reason, technician });
+    clearTimeout(session.timer);
+    Object.assign(session, { until, timer: this.#timer(seconds) });
   }
 
   /**
@@ -139,7 +159,8 @@ export class Maintenance {
         await forgetClients(session.abort.signal);
         // What an outside tool plays shall find nothing that amplifies.
         this.#tellUnsafe(await makeSafe());
-        this.#note({ until: session.until, reason: session.reason, released: true }, ownInserts);
+        const { until, reason: why, technician } = session;
+        this.#note({ until, reason: why, technician, released: true }, ownInserts);
         session.released = true;
         await giveUp(reason);
       });
@@ -190,14 +211,15 @@ export class Maintenance {
     clearTimeout(session?.timer);
   }
 
-  async #reenter(seconds: number, reason: string): Promise<void> {
+  async #reenter(seconds: number, reason: string, technician: string): Promise<void> {
     const session = this.#session;
     const { mode, takeBack, trouble } = this.#o;
     if (!session?.released)
       throw new OutboardError('rig.mode', `maintenance cannot begin while the rig is ${mode.mode}`);
-    this.#note({ until: nowSeconds() + seconds, reason });
+    const until = nowSeconds() + seconds;
+    this.#note({ until, reason, technician });
     clearTimeout(session.timer);
-    Object.assign(session, { reason, until: nowSeconds() + seconds, timer: this.#timer(seconds), released: false });
+    Object.assign(session, { reason, technician, until, timer: this.#timer(seconds), released: false });
     await takeBack();
     const why = trouble();
     this.#become(why ? 'faulted' : 'maintenance');
@@ -243,10 +265,11 @@ export class Maintenance {
     );
   }
 
-  #makeSession(seconds: number, reason: string): Session {
+  #makeSession(seconds: number, { reason, technician }: Pick<Session, 'reason' | 'technician'>): Session {
     this.#session = {
       until: nowSeconds() + seconds,
       reason,
+      technician,
       abort: new AbortController(),
       timer: this.#timer(seconds),
       draining: Promise.resolve(),
@@ -258,8 +281,8 @@ export class Maintenance {
     return this.#session;
   }
 
-  #begin(seconds: number, reason: string): void {
-    const session = this.#makeSession(seconds, reason);
+  #begin(seconds: number, by: Pick<Session, 'reason' | 'technician'>): void {
+    const session = this.#makeSession(seconds, by);
     this.#o.mode.set('draining');
     session.draining = this.#drain(session);
   }

@@ -37,7 +37,7 @@ export function sessionActions(c: SessionActionsContext): Record<SessionAction, 
     },
   });
   return {
-    'maintenance.enter': onRig(({ seconds, reason }) => maintenance.enter(seconds, reason)),
+    'maintenance.enter': onRig(({ seconds, reason, technician }) => maintenance.enter(seconds, reason, technician)),
     'maintenance.exit': onRig(() => maintenance.exit('a technician ended it')),
     'maintenance.release': onRig(({ reason }) => maintenance.release(reason)),
     'processors.set': onProcessor(async (name, { settings = {} }) => {

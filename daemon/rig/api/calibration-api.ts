@@ -33,7 +33,7 @@ export function calibrationRoutes(app: FastifyInstance, { rig, archive, calibrat
   });
   app.get('/calibration/inserts/:insert', async (request): Promise<InsertHistoryAnswer> => {
     const insert = parse(LocalName, (request.params as { insert: string }).insert);
-    const { since } = parse(InsertHistoryQuery, request.query);
-    return { rig, calibration: calibration(), ...(await archive.insert(insert, since)) };
+    const query = parse(InsertHistoryQuery, request.query);
+    return { rig, calibration: calibration(), ...(await archive.insert(insert, query)) };
   });
 }

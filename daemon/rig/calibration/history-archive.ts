@@ -1,6 +1,6 @@
 /** The rig's memory of its calibration: runs are judged, signed and kept, and whoever watches the rig hears of what failed or moved. */
 import { basename } from 'node:path';
-import { History, runDigest } from '../../../calibration/history/history.js';
+import { History, runDigest, type SeriesQuery } from '../../../calibration/history/history.js';
 import { assess } from '../../../calibration/limits/index.js';
 import type { Signer } from '../../../certs/keys.js';
 import type {
@@ -147,10 +147,13 @@ export class HistoryArchive {
   }
 
   /**
-   * @param since seconds since the epoch: of the trends
+   * @param query of the trends: since when, in seconds since the epoch, and the newest so many points
    * @throws OutboardError calibration.insert | config.* | limits.class
    */
-  async insert(insert: string, since?: number): Promise<Omit<InsertHistoryAnswer, 'rig' | 'calibration'>> {
+  async insert(
+    insert: string,
+    query: Pick<SeriesQuery, 'since' | 'points'>,
+  ): Promise<Omit<InsertHistoryAnswer, 'rig' | 'calibration'>> {
     const limits = await this.#limits(insert);
     const names = new Set([...limits.limits, ...limits.drift].map(({ measurement }) => measurement));
     return {
@@ -158,7 +161,7 @@ export class HistoryArchive {
       limits,
       set: this.#history.latestSet(),
       baselines: this.#history.baselines(insert),
-      series: this.#history.series({ insert, names: [...names], since }),
+      series: this.#history.series({ insert, names: [...names], ...query }),
     };
   }
 

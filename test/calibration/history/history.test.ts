@@ -97,6 +97,13 @@ test('readings of one measurement follow each other over the runs; other conditi
   // 11 frequencies, two directions.
   assert.equal(found.length - gains.length, 22);
   assert.deepEqual(history.series({ insert: 'a', names: ['loop_gain_db'], since: EPOCH + 9 * 86_400 }), []);
+  const whole = history.series({ insert: 'a', names: ['loop_gain_db'] });
+  assert.ok(whole[0]!.points.length > 2);
+  assert.deepEqual(
+    history.series({ insert: 'a', names: ['loop_gain_db'], points: 2 }),
+    whole.map((series) => ({ ...series, points: series.points.slice(-2) })),
+  );
+  assert.deepEqual(history.series({ insert: 'a', names: ['loop_gain_db'], points: 0 }), []);
 });
 
 test('settings that differ by the dust of arithmetic are one series, and so is a maximum level that was found or not', (t) => {

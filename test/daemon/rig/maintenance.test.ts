@@ -42,7 +42,7 @@ async function bench(t: TestContext, around: Partial<MaintenanceOptions> = {}) {
   };
   const { maintenance, mode } = again();
   const enter = async () => {
-    await maintenance.enter(600, 'a test');
+    await maintenance.enter(600, 'a test', 'technician.kim');
     return mode.mode;
   };
   const exit = async () => {
@@ -111,6 +111,30 @@ describe('maintenance', () => {
     // The unit owes its safe state and takes no job; that does not keep the others from working.
     assert.equal(await unsafe.exit(), 'ready');
     assert.equal(unsafe.mode.lastFault?.error, error);
+  });
+
+  it('lasts longer for the one who began it, and for nobody else; what is measured goes on', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 });
+    let ended = 0;
+    const { maintenance, enter, becomes, mode, again } = await bench(t, { endMeasuring: async () => void ended++ });
+    await enter();
+    await becomes('maintenance');
+    t.mock.timers.tick(500_000);
+    await maintenance.enter(600, 'it takes longer', 'technician.kim');
+    assert.deepEqual(maintenance.session, { until: 1_800_001_100, reason: 'a test' });
+    await assert.rejects(maintenance.enter(600, 'me too', 'technician.lee'), {
+      code: 'rig.mode',
+      message: 'technician.kim is in maintenance already: a test',
+    });
+    t.mock.timers.tick(599_000);
+    await turn();
+    assert.deepEqual([mode.mode, ended], ['maintenance', 0]);
+    const restarted = again();
+    restarted.maintenance.resume();
+    assert.equal(restarted.maintenance.session?.until, 1_800_001_100);
+    t.mock.timers.tick(1000);
+    await becomes('ready');
+    assert.equal(ended, 2, 'the sessions of both');
   });
 
   it('goes on after a restart until its time is over: somebody may have his hands in the gear', async (t) => {
@@ -216,7 +240,7 @@ describe('maintenance', () => {
     await enter();
     await becomes('maintenance');
     await maintenance.release('another program');
-    const entered = maintenance.enter(600, 'again');
+    const entered = maintenance.enter(600, 'again', 'technician.kim');
     await turn();
     mode.set('stopping');
     let stopped = false;
