@@ -43,6 +43,7 @@ describe('a technician measures', { timeout: 600_000 }, () => {
         wire: { width: 2, ceilingDbfs: -1 },
         out: { width: 1, path: { gainDb: -120, noiseDbfs: -100 } },
         low: { width: 1, ceilingDbfs: -40 },
+        late: { width: 1, latencyFrames: 100, path: { delayFrames: 137 } },
       },
       { alignment: { fullScaleDbu: FULL_SCALE_DBU } },
     );
@@ -94,6 +95,18 @@ describe('a technician measures', { timeout: 600_000 }, () => {
       near('noise_20_20k_dbfs', PATH.noiseDbfs + 10 * Math.log10(19_980 / (MEASURED_RATE / 2)), 0.15);
       near('crosstalk_selective_db', PATH.crosstalkDb, 0.1, { hz: 1000, driven: 3 - channel });
     }
+  });
+
+  it('the latency of an insert to a hundredth of a sample, with no spread between the takes of a stream', async (t) => {
+    const found = await rig.document(['latency', '--insert', 'late']);
+    const [latency, sweep, spread] = ['latency_samples', 'latency_sweep_samples', 'latency_spread_samples'].map(
+      (name) => reading(found, name, 1),
+    );
+    t.diagnostic(`137 samples were measured as ${latency} and ${sweep}, spread of five takes ${spread}`);
+    assert.ok(Math.abs(latency! - 137) <= 0.01, `${latency}`);
+    assert.ok(Math.abs(sweep! - 137) <= 0.01, `${sweep}`);
+    // What is left is the arithmetic's.
+    assert.ok(spread! <= 1e-6, `${spread}`);
   });
 
   it('and hears of a limit that is not kept by the exit status', async () => {

@@ -44,6 +44,8 @@ export class LoopClaim implements Claim {
   leadFrames = 0;
   /** When not 0: after a read that found nothing, the next one lets this many frames pass first (realtime). */
   turnFrames = 0;
+  /** While a frame is read, so many pass (realtime): a caller that is slow. */
+  readingShare = 0;
   /** So many frames pass before something is armed (realtime): a caller that is slow. */
   slowFrames = 0;
   #dry = false;
@@ -147,6 +149,7 @@ export class LoopClaim implements Claim {
     }
     this.#readFrom += frames;
     this.#dry = frames === 0;
+    if (this.readingShare > 0) this.advance(Math.ceil(frames * this.readingShare));
     return frames;
   }
 

@@ -15,7 +15,6 @@ import { CaptureReader } from './capture-reader.js';
 import { checkTake } from './check-take.js';
 import { type Exposure, endsStream, isCaptureFault, spoiled, touchedBy } from './faults.js';
 import { flushTake } from './flush.js';
-import { type InsertLatency, type LatencyProbeSpec, probeTake } from './latency-probe.js';
 import { Pacemaker } from './pacemaker.js';
 import type { FlushReport, FlushSpec, Take, TakeSpec } from './spec.js';
 import { played, requestAt, type Stream, type StreamOptions, streamOf } from './stream.js';
@@ -184,13 +183,6 @@ export class Engine {
     const take = this.#enter(silence);
     await take.done;
     return { rmsDbfs: sink.rmsDbfs };
-  }
-
-  /** Measures how late an insert is, by a burst of noise, while other takes roll. Errors as those of a take. */
-  async measureLatency(spec: LatencyProbeSpec): Promise<InsertLatency[]> {
-    const { take: burst, delays } = probeTake(spec);
-    await this.#enter(burst).done;
-    return delays();
   }
 
   /** Hears every fault of the stream, also while nothing rolls. Returns the function that removes the listener. */

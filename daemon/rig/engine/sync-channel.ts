@@ -119,17 +119,20 @@ export class SyncChannel {
     const deadline = performance.now() + LOCK_MS;
     try {
       while (this.lock === null) {
-        const { earliestWrite, played } = this.#claim.position();
+        const { ringFrames, rate } = this.#granted;
+        const { earliestWrite, played, captured } = this.#claim.position();
         // A second beyond what the device has queued, which alone may be as long.
-        this.play(earliestWrite, Math.min(played + this.#granted.ringFrames, earliestWrite + this.#granted.rate));
-        for (let read = reader.read(); ; read = reader.read()) {
+        this.play(earliestWrite, Math.min(played + ringFrames, earliestWrite + rate));
+        // No further than what was there then: a host that reads slowly would hear what it has not written yet, and find no end.
+        let read: number;
+        do {
+          read = reader.read();
           for (const fault of faults.splice(0)) {
             this.heed(fault);
             goOn(fault, reader);
           }
-          if (read === 0) break;
           reader.deliver(read, (block, first, count, at) => void this.capture(block, first, count, at));
-        }
+        } while (read > 0 && reader.at < captured);
         if (performance.now() > deadline) throw new OutboardError('audio.sync', 'the interface captures nothing');
         if (this.lock === null) await sleep(LOOK_MS);
       }

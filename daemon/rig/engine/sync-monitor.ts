@@ -148,6 +148,9 @@ export class SyncMonitor {
   }
 
   #compare(samples: Int32Array, at: number): void {
+    // Where nothing is expected nothing is proven, until what comes behind it is found in its place.
+    const expectedFrom = this.#from + this.#lock!.frames + (this.#wire ? WIRE_REACH : 0);
+    if (expectedFrom >= at + samples.length) return;
     const bad = this.#wire ? this.#firstFar(samples, at, this.#wire) : this.#firstUnequal(samples, at);
     if (bad < 0) {
       this.#provenTo = at + samples.length - (this.#wire ? WIRE_REACH : 0);

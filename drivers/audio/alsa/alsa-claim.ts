@@ -100,7 +100,9 @@ export class AlsaClaim implements Claim {
     this.#checkHere();
     const { rate, inChannels, outChannels, format, periodFrames, periods } = request;
     const bufferFrames = periodFrames * periods;
-    const ringFrames = Math.max(Math.ceil((ringSeconds * rate) / periodFrames) * periodFrames, 2 * bufferFrames);
+    // What the device has queued lies in the ring too, and is out of reach.
+    const ringFrames =
+      bufferFrames + Math.max(Math.ceil((ringSeconds * rate) / periodFrames) * periodFrames, bufferFrames);
     const asked = [rate, inChannels, outChannels, SAMPLE_BYTES[format]!, periodFrames, bufferFrames, ringFrames];
     return this.#thread.start(Float64Array.from(asked), (answer) => this.#begin({ ...request }, ringFrames, answer));
   }

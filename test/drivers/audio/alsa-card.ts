@@ -1,6 +1,8 @@
 /** A loop card with the alsa driver on it, and a pattern that is played through it and compared frame by frame. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type AlsaOptions, createAlsaInterface } from '../../../drivers/audio/alsa/alsa.js';
 import type { Claim, Fault, Granted, StreamRequest } from '../../../drivers/audio/port.js';
 import { LoopCard, type LoopCardOptions } from '../../peers/loop-card/loop-card.js';
@@ -41,8 +43,27 @@ export async function claimCard(t: Context, o: Parameters<typeof openCard>[1] = 
   return { ...opened, claim, faults };
 }
 
+export const HOLDER = fileURLToPath(new URL('./alsa-holder.js', import.meta.url));
+
+/**
+ * Another process that holds the card with a stream on it; it runs by now. It has no stream of ours: one that outlives us, stopped perhaps, would
+ * keep whoever waits for our output waiting.
+ */
+export async function holdElsewhere(t: Context, card: LoopCard) {
+  const child = spawn(process.execPath, [HOLDER, card.procRoot, card.device], { stdio: 'pipe' });
+  t.after(async () => void child.kill('SIGKILL'));
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      said += text;
+    });
+  await until(() => said.includes('running') || child.exitCode !== null, 30_000);
+  assert.equal(child.exitCode, null, said);
+  return { child, said: () => said };
+}
+
 /** @throws Error when it does not become true in time */
-export async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
+export async function until(holds: () => boolean, withinMs = 30_000): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${holds}`);

@@ -1,12 +1,8 @@
 /** What the alsa driver says of samples that were lost: the exact frames, the channels, and in time. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { block, claimCard, openCard, Pattern, RATE, request, runs, until } from './alsa-card.js';
-
-const HOLDER = fileURLToPath(new URL('./alsa-holder.js', import.meta.url));
+import { block, claimCard, holdElsewhere, openCard, Pattern, RATE, request, runs, until } from './alsa-card.js';
 
 test('frames that are armed and were not written are starved: exactly these, on these channels', async (t) => {
   const { claim, faults } = await claimCard(t);
@@ -157,20 +153,18 @@ for (const kind of ['xrun-in', 'xrun-out'] as const) {
 
 test('a process that is stopped for longer than its buffer has a real xrun, and says so when it goes on', async (t) => {
   const { card } = await openCard(t);
-  const holder = spawn(process.execPath, [HOLDER, card.procRoot, card.device], { stdio: ['pipe', 'pipe', 'inherit'] });
-  t.after(async () => void holder.kill('SIGKILL'));
-  let said = '';
-  holder.stdout.on('data', (text) => {
-    said += text;
-  });
-  await until(() => said.includes('running') && card.counters().captured > RATE / 10);
+  const { child: holder, said } = await holdElsewhere(t, card);
+  await until(() => card.counters().captured > RATE / 10);
   holder.kill('SIGSTOP');
   await sleep((3 * 1000 * request.periodFrames * request.periods) / RATE);
   holder.kill('SIGCONT');
-  await until(() => /xrun-(in|out) \d+\n/.test(said));
+  await until(() => /xrun-(in|out) \d+\n/.test(said()));
   const { captured, played } = card.counters();
-  const at = Number(/xrun-(?:in|out) (\d+)/.exec(said)![1]);
-  assert.ok(at > RATE / 10 - request.periodFrames && at <= Math.max(captured, played), `${said}${captured} ${played}`);
+  const at = Number(/xrun-(?:in|out) (\d+)/.exec(said())![1]);
+  assert.ok(
+    at > RATE / 10 - request.periodFrames && at <= Math.max(captured, played),
+    `${said()}${captured} ${played}`,
+  );
 });
 
 test('a device that stands still is stalled, and starts again when it goes on', async (t) => {
@@ -178,7 +172,7 @@ test('a device that stands still is stalled, and starts again when it goes on', 
   await claim.start(request);
   card.inject({ kind: 'stall' });
   const before = performance.now();
-  await until(() => faults.length > 0, 2000);
+  await until(() => faults.length > 0, 30_000);
   assert.ok(performance.now() - before > 200);
   assert.deepEqual([faults[0]!.kind, faults[0]!.atFrame, faults[0]!.frames], ['stalled', null, null]);
   assert.equal(claim.state, 'faulted');
@@ -199,7 +193,7 @@ test('an unplugged device is lost at once, and is closed at once', async (t) => 
   });
   const before = process.hrtime.bigint();
   card.inject({ kind: 'unplug' });
-  await until(() => faults.length > 0, 1000);
+  await until(() => faults.length > 0, 30_000);
   assert.equal(faults[0]!.kind, 'lost');
   assert.ok(lostAt - before < 100_000_000n, `${lostAt - before} ns`);
   assert.equal(claim.state, 'lost');

@@ -55,7 +55,7 @@ export async function claimCard(o: Parameters<typeof openCard>[0] = {}, faults: 
     longestLoopFrames: LONGEST_LOOP_FRAMES,
     pass,
     loseCapture: async (claim, granted) => {
-      await until(() => claim.position().captured > granted.ringFrames || claim.state !== 'running', 10_000);
+      await until(() => claim.position().captured > granted.ringFrames || claim.state !== 'running', 30_000);
     },
     disturbed,
     cleanup: () => opened.card.close(),

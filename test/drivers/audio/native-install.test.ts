@@ -1,4 +1,4 @@
-/** The addon is built where it can be, left out with one line where it cannot, and missed with a clear error where it is needed. */
+/** What is native: built where it can be, left out with one line where it cannot, and missed with a clear error where it is needed. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
@@ -11,15 +11,15 @@ import { scratch } from '../../peers/scratch.js';
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** A tree with the addon's sources, and with what was compiled from TypeScript; nothing native in it. */
-async function tree(t: TestContext): Promise<string> {
+/** A tree with the addon's sources, and with what was compiled from TypeScript; nothing native in it. @param packages whether npm's are there */
+async function tree(t: TestContext, packages = true): Promise<string> {
   const dir = await scratch(t);
   for (const name of ['drivers/audio/alsa/native', 'scripts/install-addon.mjs', 'package.json']) {
     mkdirSync(join(dir, name, '..'), { recursive: true });
     cpSync(join(ROOT, name), join(dir, name), { recursive: true });
   }
   for (const name of ['core', 'drivers']) cpSync(join(BUILT, name), join(dir, 'build', name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+  if (packages) symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
   return dir;
 }
 
@@ -54,6 +54,22 @@ test('without a compiler, or without headers, it is left out with one line, and 
   await assert.rejects((await driver(dir)).claim(names), (error: { code: string; message: string }) => {
     assert.equal(error.code, 'audio.driver');
     assert.match(error.message, /gcc.*libasound2-dev.*npm rebuild/);
+    return true;
+  });
+});
+
+test('without its optional package the portaudio driver says what to install, and the device is not asked for', async (t) => {
+  const dir = await tree(t, false);
+  const url = pathToFileURL(join(dir, 'build/drivers/audio/portaudio/portaudio.js')).href;
+  const { createPortaudioInterface } = (await import(
+    url
+  )) as typeof import('../../../drivers/audio/portaudio/portaudio.js');
+  const audio = createPortaudioInterface({ procRoot: dir });
+  assert.deepEqual(await audio.list(), []);
+  const names = { playback: 'hw:CARD=Loop,DEV=0', capture: 'hw:CARD=Loop,DEV=0' };
+  await assert.rejects(audio.claim(names), (error: { code: string; message: string }) => {
+    assert.equal(error.code, 'audio.driver');
+    assert.match(error.message, /naudiodon is not built.*g\+\+, make and python3.*npm ci/);
     return true;
   });
 });
