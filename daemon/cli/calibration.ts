@@ -13,6 +13,7 @@ import {
 } from '../../core/contract/index.js';
 import { nowSeconds } from '../../core/units.js';
 import type { LocalClient } from '../local-client.js';
+import { verifyCommand } from './calibration-verify.js';
 import { controlClient, type SocketOptions, withSocketOptions } from './control-client.js';
 import { parseDay } from './day.js';
 import { createOutput, formatTime } from './output.js';
@@ -28,7 +29,8 @@ export function calibrationCommand(): Command {
     .description('The history of what was measured, the limits that it is judged by, and the baselines of its drift.')
     .addCommand(historyCommand())
     .addCommand(limitsCommand())
-    .addCommand(baselineCommand());
+    .addCommand(baselineCommand())
+    .addCommand(verifyCommand());
 }
 
 function common(name: string): Command {

@@ -103,6 +103,13 @@ describe('what was measured is reported', { timeout: 300_000 }, () => {
     assert.equal(payload.iss, id);
     const digest = createHash('sha256').update(canonicalBytes(document)).digest('hex');
     assert.equal(payload.calibration.document, `sha256:${digest}`);
+    const roots = ['--trust', join(rig.stack.dir, 'rig/trust.jws'), '--roots', rig.stack.init.files.rig];
+    assert.match(await well('calibration', 'verify', document.run, ...roots), /as it was signed\nsigned by rig-01 at /);
+    const file = join(rig.stack.dir, 'run.json');
+    await writeFile(file, JSON.stringify({ document: { ...document, reason: 'nicer' }, token }));
+    const forged = await outboard('calibration', 'verify', file, ...roots);
+    assert.equal(forged.code, 65);
+    assert.match(forged.stderr, /history\.damaged: the document of run .* is not the one that was signed/);
     const lines = (await well('report', '--csv')).trimEnd().split('\r\n');
     const { measurements } = document;
     assert.ok(lines.length > measurements.length && lines[0]!.startsWith('rig,virtual,insert,run,'));
