@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LinkListener } from '../../../drivers/processors/transport.js';
 import { becomes, failsWith, startMatrix } from './started-unit.js';
 
 const OUT_VOL = 'read: {tx: "{out}V", reply: "{w:02}"}, verify: {by: readback}, settleMs: 2, hazard: level}';
@@ -300,6 +301,39 @@ test('what was repeated wrongly is not believed, whatever the answer', async (t)
   });
   await assert.rejects(unit.readBack({ 'inGain@in=2': 9 }), failsWith('processor.reply', /"2G" as "1G\+05"/));
   assert.ok(peer.commands.filter((c) => c === '2G').length > 1);
+});
+
+test('the right answer to a command that was not repeated is not believed', async (t) => {
+  const { unit } = await startMatrix(t, [['echo: none', 'echo: command']], (peer) => {
+    peer.script = (command) => (command === 'N' ? ['N60-330-16'] : ['+09']);
+  });
+  await assert.rejects(unit.readBack({ 'inGain@in=2': 9 }), failsWith('processor.reply', /"2G" as "\+09"/));
+});
+
+test('what is said last has left before the port is closed', async (t) => {
+  let [leftAtMs, closedAtMs] = [0, 0];
+  const session = ['errors: [', 'session: {end: [{tx: 0X}]}\nerrors: ['] as [string, string];
+  const { peer, unit } = await startMatrix(t, [PATIENT, session], (peer) => {
+    const open = peer.open.bind(peer);
+    t.mock.method(peer, 'open', async (listener: LinkListener) => {
+      const link = await open(listener);
+      return {
+        write: async (bytes: Uint8Array) => {
+          await link.write(bytes);
+          leftAtMs = performance.now() + 100;
+          return leftAtMs;
+        },
+        close: async () => {
+          closedAtMs = performance.now();
+          await link.close();
+        },
+      };
+    });
+    peer.script = (command) => (command === '0X' ? [] : undefined);
+  });
+  await unit.stop();
+  assert.equal(peer.commands.at(-1), '0X');
+  assert.ok(closedAtMs >= leftAtMs, `${leftAtMs - closedAtMs} ms too early`);
 });
 
 test('who the unit is can be asked again; another unit is refused then', async (t) => {
