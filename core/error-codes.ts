@@ -251,7 +251,14 @@ export const ERRORS = {
     exit: DATA,
     advice: 'Read the meter again while the tone plays: volts are above 0, and the question must still be open.',
   },
-  'calibration.busy': { exit: TEMPFAIL, advice: 'One run measures at a time: wait for the other one, or end it.' },
+  'calibration.busy': {
+    exit: TEMPFAIL,
+    advice: 'One run measures at a time, and gear that is measured is not set: wait for the run, or end it.',
+  },
+  'calibration.settings': {
+    exit: IOERR,
+    advice: 'A processor did not keep its settings while it was measured. Leave the gear alone, and measure again.',
+  },
   'calibration.run': { exit: DATA, advice: 'Name a run that goes on, or has just ended.' },
   'calibration.trim': {
     exit: DATA,

@@ -10,7 +10,7 @@ import type { SessionHandler, SessionRequest } from './session-requests.js';
 export interface SessionActionsContext {
   maintenance: Pick<Maintenance, 'enter' | 'exit' | 'release'>;
   gear: Pick<GearDesk, 'check' | 'set' | 'safe' | 'identify'>;
-  runs: Pick<CalibrationRuns, 'begin' | 'answer'>;
+  runs: Pick<CalibrationRuns, 'begin' | 'answer' | 'requireNone'>;
   archive: Pick<HistoryArchive, 'setBaseline'>;
   mode(): Mode;
 }
@@ -26,6 +26,8 @@ export function sessionActions(c: SessionActionsContext): Record<SessionAction, 
     audited: ({ processor, settings }: SessionRequest) => ({ processor: processor ?? null, settings: settings ?? {} }),
     handle: (request: SessionRequest) => {
       inMaintenance('processors are set');
+      // Also not the neighbours of what is measured: they are listened to.
+      runs.requireNone();
       return handle(gear.check(request.processor, undefined), request);
     },
   });

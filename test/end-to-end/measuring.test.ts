@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type AlertPayload, ProcessorAnswer } from '../../core/contract/index.js';
+import { type AlertPayload, InsertHistoryAnswer, ProcessorAnswer } from '../../core/contract/index.js';
 import { LocalClient } from '../../daemon/local-client.js';
 import { CALIBRATION_TENANT } from '../../daemon/rig/insert-memory.js';
 import { Journal } from '../../daemon/rig/journal/journal.js';
 import { run } from '../daemon/cli/run-cli.js';
+import { gear, startFaultyRig } from '../peers/gear-hands.js';
 import { link, offerJob, storedSource } from '../peers/jobs.js';
 import { MEASURED_RATE, MeasuredRig, reading } from '../peers/measured-rig.js';
 import { scratch } from '../peers/scratch.js';
@@ -193,6 +194,13 @@ describe('a technician measures', { timeout: 600_000 }, () => {
       await assert.rejects(other.send(stolen), { code: 'session.nonce' });
       const { run: id } = await own.send(stolen);
       await assert.rejects(rig.ask(other, { action: 'calibrate.start', calibration }), { code: 'calibration.busy' });
+      // What is measured would be another thing; and +24 dB would come upon a tone.
+      for (const hand of [
+        { action: 'processors.set', processor: 'on-wire', settings: { gain: 24 } },
+        { action: 'processors.safe', processor: 'on-wire' },
+        { action: 'processors.identify', processor: 'on-known' },
+      ] as const)
+        await assert.rejects(rig.ask(other, hand), { code: 'calibration.busy' }, hand.action);
       const reading = { run: id!, question: 7, value: 1 };
       await assert.rejects(rig.ask(other, { action: 'calibrate.answer', reading }), { code: 'calibration.answer' });
       const unknown = { ...reading, run: '00000000-0000-4000-8000-000000000000' };
@@ -238,6 +246,34 @@ describe('a technician measures', { timeout: 600_000 }, () => {
     // 2 dB are taken off before the converter and given back behind it.
     for (const channel of [0, 1]) assert.ok(Math.abs(rmsDbfs(channelOf(samples, channel, 2)) + 20) < 0.01);
     assert.equal(certificate.dither, 'tpdf-24');
+  });
+});
+
+describe('gear that is touched while it is measured', { timeout: 120_000 }, () => {
+  const { suite, cleanUp } = suiteOf();
+  after(cleanUp);
+
+  it('spoils the run, which is no baseline and changes no trims', async () => {
+    const alignment = { fullScaleDbu: FULL_SCALE_DBU };
+    const rig = await MeasuredRig.start(suite, { a: { width: 1 } }, { alignment }, startFaultyRig);
+    await rig.enter();
+    const technician = rig.calibrate(['level', '--insert', 'a'], null);
+    await technician.says('Measure the voltage');
+    await gear(rig.stack, { unit: 'on-a', do: 'turn', key: 'gain', value: -3 });
+    technician.child.stdin!.end(`${VOLTS}\n`);
+    const { code, stderr } = await technician.ended;
+    assert.equal(code, 74, stderr);
+    assert.match(stderr, /calibration\.settings: on-a did not keep gain: 0 before it was measured, -3 after it/);
+    const spoilt = await rig.newest('a');
+    assert.equal(spoilt?.problem?.code, 'calibration.settings');
+    // What was measured stands there all the same.
+    reading(spoilt, 'full_scale_send_dbu', 1);
+    const next = await rig.document(['level', '--insert', 'a'], `${VOLTS}\n`);
+    assert.deepEqual([next.problem, next.conditions.calibration], [undefined, null]);
+    const client = new LocalClient({ socketPath: rig.stack.controlSocket });
+    suite.after(() => client.close());
+    const { baselines } = await client.get('/calibration/inserts/a', InsertHistoryAnswer);
+    assert.deepEqual(baselines.map(({ run }) => run).includes(spoilt.run), false);
   });
 });
 

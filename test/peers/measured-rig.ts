@@ -21,6 +21,7 @@ export class MeasuredRig {
     t: { after(fn: () => unknown): void },
     specs: Parameters<typeof insertsOf>[0],
     more: RigConfigOverrides = {},
+    startRig = (stack: Stack) => stack.startRig(),
   ): Promise<MeasuredRig> {
     const { inserts, channels } = insertsOf(specs);
     const stack = await Stack.make(t, {
@@ -36,7 +37,7 @@ export class MeasuredRig {
         ),
       },
     });
-    await stack.startRig();
+    await startRig(stack);
     return new MeasuredRig(stack);
   }
 

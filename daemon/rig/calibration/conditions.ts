@@ -1,6 +1,7 @@
 /** Under what circumstances a run measures: everything that a reader of its document needs to know of the rig. */
 import type { CalibrationRun, RigConfig, Settings } from '../../../core/contract/index.js';
 import { OutboardError } from '../../../core/errors.js';
+import type { ProcessorUnit } from '../../../drivers/processors/processor-unit.js';
 import type { DevicePair } from '../../audio-driver.js';
 import type { Engine } from '../engine/engine.js';
 import { presentSettings } from '../present-settings.js';
@@ -52,8 +53,11 @@ async function processorOf(
 ): Promise<CalibrationRun['conditions']['processors'][number]> {
   const unit = rack.unit(name);
   const { id, version, hash } = unit.profile;
-  if (settings) return { name, profile: { id, version, hash }, settings: settings(name) };
-  const present = isWell(unit.state) ? [...(await presentSettings(unit)).values()] : [];
-  const read = present.flatMap((setting) => (setting.readBack === undefined ? [] : [[setting.name, setting.readBack]]));
-  return { name, profile: { id, version, hash }, settings: Object.fromEntries(read) };
+  return { name, profile: { id, version, hash }, settings: settings ? settings(name) : await present(unit) };
+}
+
+/** What can be read of a unit; nothing of one that is away. @throws OutboardError processor.* */
+export async function present(unit: ProcessorUnit): Promise<Settings> {
+  const read = isWell(unit.state) ? [...(await presentSettings(unit)).values()] : [];
+  return Object.fromEntries(read.flatMap(({ name, readBack }) => (readBack === undefined ? [] : [[name, readBack]])));
 }

@@ -13,6 +13,7 @@ import { CALIBRATION_TENANT, type InsertMemory } from '../insert-memory.js';
 import type { Journal } from '../journal/journal.js';
 import type { Patching } from '../patching.js';
 import { conditionsOf, processorsOn, type RunPlace } from './conditions.js';
+import { verifyKept } from './gear-kept.js';
 import { LiveView } from './live-view.js';
 import { NewsFeed } from './news-feed.js';
 import { Questions } from './questions.js';
@@ -114,6 +115,8 @@ export class Run {
         });
         signal.throwIfAborted();
         unsafe = false;
+        // A self-test is made in the safe state, which was verified; and nothing of it may keep a job waiting.
+        if (technician !== null) await unlessAborted(verifyKept(rack, conditions.processors), signal);
       } catch (cause) {
         const error = asOutboardError(signal.aborted ? signal.reason : cause);
         log.warn(

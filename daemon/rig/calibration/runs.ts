@@ -49,6 +49,15 @@ export class CalibrationRuns {
     return run ? { run: run.id, insert: run.wishes.insert, kind: run.wishes.kind } : null;
   }
 
+  /** @throws OutboardError calibration.busy while a run goes on */
+  requireNone(): void {
+    const { active } = this;
+    if (!active) return;
+    throw new OutboardError('calibration.busy', `${active.kind} is measured on ${active.insert} now`, {
+      details: { ...active },
+    });
+  }
+
   /** @returns the run's id @throws OutboardError calibration.insert | calibration.busy | interface.rate */
   begin({ kind, insert, rate }: CalibrationWish, { technician, reason, connection }: Initiator): string {
     const run = this.#begin(kind, insert, rate, technician, reason);
@@ -113,11 +122,7 @@ export class CalibrationRuns {
       throw new OutboardError('interface.rate', `the interface runs ${rates.join(', ')} Hz, not ${rate}`, {
         details: { value: rate, allowed: rates },
       });
-    const { active } = this;
-    if (active)
-      throw new OutboardError('calibration.busy', `${active.kind} is measured on ${active.insert} now`, {
-        details: { ...active },
-      });
+    this.requireNone();
     const run = new Run({ kind, insert, rate, technician, reason, procedure: procedures[kind] }, this.#o);
     const over = this.#measure(run).finally(() => {
       this.#active = null;
