@@ -56,6 +56,8 @@ export class Conversation implements LinkListener {
   readonly #ended = new AbortController();
   #link: Link | undefined;
   #pending: Pending | undefined;
+  /** Of commands that nothing answered in time: it may still come, and is no news then. Each answers once. */
+  #late: Judge<unknown>[] = [];
   /** What to tell whoever waits for the link when the conversation ends. */
   readonly #waiting = new Set<(error: Error) => void>();
   /** Counts what went and what came. */
@@ -169,6 +171,9 @@ export class Conversation implements LinkListener {
       const said = await answer;
       this.slowestAnswerMs = Math.max(this.slowestAnswerMs, performance.now() - askedAtMs);
       return said;
+    } catch (error) {
+      if (error instanceof NoAnswer && (error.why === 'silent' || error.why === 'other')) this.#late.push(judge);
+      throw error;
     } finally {
       clearTimeout(timer);
       this.#pending = undefined;
@@ -194,9 +199,10 @@ export class Conversation implements LinkListener {
    * Lets whatever is still under way arrive and be dropped, until the wire was silent for `quietMs` (the profile's when absent), and for as long as
    * a message may pause where one has begun: its tail could pass for a message of its own.
    *
-   * @throws OutboardError processor.lost, also when the unit does not stop talking: the link ends then
+   * @param signal ends it: what is under way may still come then
+   * @throws OutboardError processor.lost, also when the unit does not stop talking: the link ends then; the signal's reason
    */
-  async drain(quietMs = this.#profile.pacing.quietMs): Promise<void> {
+  async drain(quietMs = this.#profile.pacing.quietMs, signal?: AbortSignal): Promise<void> {
     const { pacing, framing } = this.#profile;
     const neededMs = (): number => (this.#framer.isBegun ? Math.max(quietMs, framing.rxGapMs) : quietMs);
     const giveUpAtMs = performance.now() + 10 * (pacing.replyMs + Math.max(quietMs, framing.rxGapMs));
@@ -208,10 +214,15 @@ export class Conversation implements LinkListener {
         this.#finish(error);
         throw error;
       }
-      await this.rest(leftMs);
+      await this.rest(leftMs, signal);
       quietSinceMs = Math.max(quietSinceMs, this.#lastByteAtMs);
     }
     this.#framer.reset();
+  }
+
+  /** Nothing answers any more that was asked before: what sounds like it is news. */
+  expectNothing(): void {
+    this.#late = [];
   }
 
   /** Ends the conversation; what waits fails with `error`. `lost` is not called. May be called twice. */
@@ -297,11 +308,23 @@ export class Conversation implements LinkListener {
     }
     // A wrong echo is more than news: the command that waits may have been heard wrongly.
     if (verdict?.kind === 'other') return pending?.reject(new NoAnswer('other', verdict.message));
+    if (this.#isLate(frame)) {
+      this.noise++;
+      return;
+    }
     const means = this.#speech.unsolicited(frame);
     if (means !== undefined) return this.#events.unsolicited({ means, line: frame });
     if (pending !== undefined && !isEchoed)
       return pending.reject(new NoAnswer('other', `the unit repeated ${shown(echo ?? '')} as ${shown(frame)}`));
     this.noise++;
+  }
+
+  /** Whether this answers, word for word, what was asked too long ago. Anything else that the unit says of the same setting is somebody's doing. */
+  #isLate(frame: string): boolean {
+    const at = this.#late.findIndex((judge) => judge(frame)?.kind === 'answer');
+    if (at < 0) return false;
+    this.#late.splice(at, 1);
+    return true;
   }
 
   #finish(error: OutboardError): void {

@@ -29,6 +29,8 @@ export class Exchange {
   readonly #profile: Profile;
   readonly #conversation: Conversation;
   readonly #dumps = new Map<string, Fresh>();
+  /** An answer to something earlier may still come. */
+  #outOfStep = false;
 
   constructor(name: string, profile: Profile, conversation: Conversation) {
     this.#name = name;
@@ -94,12 +96,18 @@ export class Exchange {
     this.#dumps.clear();
   }
 
-  /** Sends one setting and sees it acknowledged, where the unit acknowledges. @throws OutboardError processor.* */
-  async set(target: Target): Promise<void> {
+  /**
+   * Sends one setting and sees it acknowledged, where the unit acknowledges.
+   *
+   * @param signal ends it behind the command in flight
+   * @throws OutboardError processor.*; the signal's reason
+   */
+  async set(target: Target, signal?: AbortSignal): Promise<void> {
     await this.#conversation.turn(() =>
       this.#persist(
         () => this.#setOnce(target),
         () => this.#query(target),
+        signal,
       ),
     );
   }
@@ -126,23 +134,22 @@ export class Exchange {
     await this.#conversation.ask(messages, judge, () => mirror.ack && { frame: mirror.ack(index, w), value: true });
   }
 
-  /** The present value. @throws OutboardError processor.* */
-  async read(target: Target): Promise<Reading> {
-    return await this.#conversation.turn(() => this.#persist(() => this.#readOnce(target)));
+  /** The present value. @throws OutboardError processor.*; the signal's reason, behind the command in flight */
+  async read(target: Target, signal?: AbortSignal): Promise<Reading> {
+    return await this.#conversation.turn(() => this.#persist(() => this.#readOnce(target), undefined, signal));
   }
 
   /**
    * The present values of settings that a dump reports, all from the same one, which is fetched now.
    *
-   * @throws OutboardError processor.*
+   * @throws OutboardError processor.*; the signal's reason, behind the command in flight
    */
-  async readDump(name: string, questions: readonly Question[]): Promise<Reading[]> {
-    return await this.#conversation.turn(() =>
-      this.#persist(async () => {
-        const frame = await this.#dumpOnce(name, false);
-        return questions.map((question) => this.#inDump(name, frame, question));
-      }),
-    );
+  async readDump(name: string, questions: readonly Question[], signal?: AbortSignal): Promise<Reading[]> {
+    const read = async () => {
+      const frame = await this.#dumpOnce(name, false);
+      return questions.map((question) => this.#inDump(name, frame, question));
+    };
+    return await this.#conversation.turn(() => this.#persist(read, undefined, signal));
   }
 
   async #readOnce(target: Target): Promise<Reading> {
@@ -209,27 +216,33 @@ export class Exchange {
 
   /**
    * Tries, then again up to `retries` times: after silence and wrong answers only when the wire has been quiet for as long as an answer may
-   * take, and after `before`. Then once more quiet: an answer to an earlier try could pass for the answer to the next question.
+   * take, and after `before`. Then once more quiet: an answer to an earlier try could pass for the answer to the next question. Whatever ends
+   * in between leaves that to the next exchange.
    */
-  async #persist<T>(attempt: () => Promise<T>, before?: () => Promise<void>): Promise<T> {
+  async #persist<T>(attempt: () => Promise<T>, before?: () => Promise<void>, signal?: AbortSignal): Promise<T> {
     const { retries, quietMs, replyMs } = this.#profile.pacing;
-    let resynchronise = false;
+    const drain = () => this.#conversation.drain(Math.max(quietMs, replyMs), signal);
     for (let left = retries; ; left--) {
+      signal?.throwIfAborted();
       try {
-        if (resynchronise) {
-          await this.#conversation.drain(Math.max(quietMs, replyMs));
+        if (this.#outOfStep) {
+          await drain();
           await before?.();
         }
         const answer = await attempt();
-        if (resynchronise) await this.#conversation.drain(Math.max(quietMs, replyMs));
+        if (this.#outOfStep) {
+          await drain();
+          this.#conversation.expectNothing();
+          this.#outOfStep = false;
+        }
         return answer;
       } catch (error) {
         if (!(error instanceof NoAnswer)) throw error;
+        if (error.why === 'silent' || error.why === 'other') this.#outOfStep = true;
         if (error.why === 'refused') throw this.#error('processor.reply', error.message, error);
         if (left <= 0)
           throw this.#error(error.why === 'silent' ? 'processor.timeout' : 'processor.reply', error.message, error);
-        if (error.why === 'busy') await this.#conversation.rest(quietMs);
-        else resynchronise = true;
+        if (error.why === 'busy') await this.#conversation.rest(quietMs, signal);
       }
     }
   }

@@ -97,6 +97,7 @@ export function compileParameter(name: string, param: Param, context: ParameterC
     throw invalidProfile(`${path}.read`, 'verify by dump needs the dump that it stands in');
   if (by === 'ack' && codec.ack === undefined && codec.driver === undefined)
     throw invalidProfile(`${path}.wire.ack`, 'verify by ack needs an acknowledgement');
+  checkTolerance(param, taper, path);
   const parameter: Parameter = {
     name,
     kind: param.kind,
@@ -122,6 +123,23 @@ export function compileParameter(name: string, param: Param, context: ParameterC
   };
   checkReversible(parameter, context.dumps, path);
   return parameter;
+}
+
+/** Of the numbers on the wire between the lowest and the highest value: more than this much apart is another setting, not the same one. */
+const MAX_TOLERANCE = 0.05;
+
+/** What stands for words or for inputs is right or wrong; a number may be a little off. @throws OutboardError profile.invalid */
+function checkTolerance({ kind, verify: { tolWire = 0 } }: Param, taper: Taper, path: string): void {
+  if (tolWire === 0) return;
+  const at = `${path}.verify.tolWire`;
+  if (kind !== 'number') throw invalidProfile(at, `a ${kind} is what was asked for or it is not: leave tolWire out`);
+  const onWire = taper.sample(2).map((value) => toNumber(taper.encode(value) as Decimal));
+  const span = Math.max(...onWire) - Math.min(...onWire);
+  if (tolWire > MAX_TOLERANCE * span)
+    throw invalidProfile(
+      at,
+      `${tolWire} of ${span} on the wire would pass other values for the one that was asked for; allowed is at most ${MAX_TOLERANCE * span}`,
+    );
 }
 
 function gainOf(param: Param, taper: Taper, path: string): Gain | undefined {

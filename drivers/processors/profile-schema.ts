@@ -128,7 +128,9 @@ const common = {
     by: z.enum(['readback', 'dump', 'ack', 'none']).meta({
       description: 'only readback and dump verify; ack demands the echo of the value but the result stays unverified',
     }),
-    tolWire: z.number().min(0).optional().meta({ description: 'allowed difference in units of w; 0 when absent' }),
+    tolWire: z.number().min(0).optional().meta({
+      description: 'of a number: allowed difference in units of w, at most a twentieth of their span; 0 when absent',
+    }),
     withinMs: Milliseconds.optional().meta({
       description:
         'the unit takes its time (a servo, a motor fader): read again until it agrees, at most so long; 0 when absent',

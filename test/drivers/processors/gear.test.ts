@@ -62,6 +62,50 @@ async function matrix(t: TestContext) {
   return { peer, pty, transport };
 }
 
+for (const late of ['7*1G', '2*1Z', '1X'])
+  test(`Extron: an acknowledgement of ${late} that comes too late is nobody's doing; what somebody does is told`, async (t) => {
+    const { peer, pty, transport } = await matrix(t);
+    const unit = await ready(t, patient('extron.crosspoint300-hva', 500), transport);
+    const changes: string[] = [];
+    unit.onLocalChange(({ line }) => changes.push(line));
+    await unit.recall({ 'inGain@in=7': 0, 'mute@out=2': false });
+    await unit.panel('people');
+    let times = 0;
+    peer.spoil = (command, answer) => {
+      if (command !== late || ++times > 1) return answer;
+      setTimeout(() => pty.write(Buffer.from(`${answer}\r\n`, 'latin1')), 800);
+      return undefined;
+    };
+    await unit.panel('rig');
+    const recalled = await unit.recall({ 'inGain@in=7': 1, 'mute@out=2': true });
+    assert.deepEqual(
+      recalled.map(({ state }) => state),
+      ['verified', 'verified'],
+    );
+    assert.ok(times >= 2, 'it was sent again');
+    assert.deepEqual(changes, []);
+    const told = new Promise<void>((resolve) => unit.onLocalChange(() => resolve()));
+    // Word for word what was acknowledged: nothing is awaited any more.
+    pty.write(Buffer.from('In07 Aud+01\r\n', 'latin1'));
+    await within(WAIT_MS, told, () => new Error('nothing was told'));
+    assert.deepEqual(changes, ['In07 Aud+01']);
+  });
+
+test('Extron: what somebody does while an answer is overdue is told', async (t) => {
+  const { peer, pty, transport } = await matrix(t);
+  const unit = await ready(t, patient('extron.crosspoint300-hva', 500), transport);
+  const changes: string[] = [];
+  unit.onLocalChange(({ line }) => changes.push(line));
+  let times = 0;
+  peer.spoil = (command, answer) => {
+    if (command !== '7*1G' || ++times > 1) return answer;
+    setTimeout(() => pty.write(Buffer.from('In07 Aud+09\r\n', 'latin1')), 800);
+    return undefined;
+  };
+  await assert.rejects(unit.recall({ 'inGain@in=7': 1 }), (error) => isOutboardError(error, 'processor.unverified'));
+  assert.deepEqual(changes, ['In07 Aud+09']);
+});
+
 test('Extron: identified, locked, recalled, and unlocked again', async (t) => {
   const { peer, transport } = await matrix(t);
   const unit = await ready(t, extron(), transport);

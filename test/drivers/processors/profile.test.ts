@@ -56,6 +56,17 @@ test('an unknown key is refused, at every depth', () => {
   refused(matrixWith('{kind: enum,', '{kind: knob,'), 'params.lock.kind');
 });
 
+test('a tolerance under which another value would pass is refused', () => {
+  const at = (name: string) => `params.${name}.verify.tolWire`;
+  const mute = 'read: {tx: "{out}Z", reply: "{w}"}, verify: {by: readback';
+  refused(matrixWith(mute, `${mute}, tolWire: 1`), at('mute'), /bool/);
+  const lock = 'ack: "Exe{w}"}, verify: {by: ack';
+  refused(matrixWith(lock, `${lock}, tolWire: 0.5`), at('lock'), /enum/);
+  refused(matrixWith('tolWire: 0}', 'tolWire: 1000}'), at('inGain'), /at most 2.1/);
+  refused(matrixWith('tolWire: 0}', 'tolWire: 3}'), at('inGain'), /of 42/);
+  parseProfile(matrixWith('tolWire: 0}', 'tolWire: 2}'), 'test.yaml');
+});
+
 test('YAML that is none, or says a thing twice, is refused with its line', () => {
   refused('a: [1', 'line 1');
   refused(`${MATRIX}\nid: again`, 'line 45', /[Uu]nique/);
