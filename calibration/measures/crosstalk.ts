@@ -58,6 +58,7 @@ export function analyzeCrosstalk(
   const dcLobe = lobeAt(spectrum, 0);
   const under = noiseUnder(spectrum, lobe, [dcLobe, lobe]);
   const heard = Math.max(under * LOBE_SPREAD, powerIn(spectrum, lobe) - under);
-  const all = residualIn(spectrum, band(spectrum, ...AUDIO_BAND), [dcLobe]);
+  // The lobe of a tone at the end of the band reaches beyond it, and belongs to it all the same.
+  const all = heard + residualIn(spectrum, band(spectrum, ...AUDIO_BAND), [dcLobe, lobe]);
   return { hz: tone.hz, selective: heard / tone.power, broadband: all / tone.total, samples: window.samples.length };
 }

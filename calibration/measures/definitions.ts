@@ -99,7 +99,7 @@ export const DEFINITIONS = {
   inter_channel_level_db: row('dB', 'inter-channel.transfer/1', 'selective', 'first channel'),
   inter_channel_phase_deg: row('°', 'inter-channel.transfer/1', 'selective', 'first channel'),
   crosstalk_selective_db: row('dB', 'crosstalk.aes17/1', 'selective', 'driven channel'),
-  crosstalk_broadband_db: row('dB', 'crosstalk-broadband/1', 'rms', 'driven channel', AUDIO_BAND),
+  crosstalk_broadband_db: row('dB', 'crosstalk-broadband/2', 'rms', 'driven channel', AUDIO_BAND),
   gain_linearity_error_db: row('dB', 'gain-linearity.aes17/1', 'selective', 'gain at the highest step'),
   max_level_dbfs: row('dBFS', 'max-level.aes17/1', 'rms', SINE, AUDIO_BAND),
   max_level_thdn_dbfs: row('dBFS', 'max-level-thdn.aes17/1', 'rms', SINE, AUDIO_BAND),

@@ -64,6 +64,16 @@ test('997 Hz at full scale in one channel reads -3.01 at every rate', () => {
   near(measure([{ seconds: 2, levels: [0, -200] }], { hz: 997 }), -3.01, 0.005);
 });
 
+test('the gain of both stages at 997 Hz is +0.691 dB', () => {
+  const z = (2 * Math.PI * 997) / RATE;
+  const power = ({ b0, b1, b2, a1, a2 }: ReturnType<typeof shelf>) => {
+    const at = (c0: number, c1: number, c2: number) =>
+      (c0 + c1 * Math.cos(z) + c2 * Math.cos(2 * z)) ** 2 + (c1 * Math.sin(z) + c2 * Math.sin(2 * z)) ** 2;
+    return at(b0, b1, b2) / at(1, a1, a2);
+  };
+  near(10 * Math.log10(power(shelf(RATE)) * power(highPass(RATE))), 0.691, 6e-5);
+});
+
 test('the weighting is the same at other rates, at low and middle frequencies', () => {
   for (const hz of [25, 60, 400, 3000]) {
     const at48 = measure([{ seconds: 4, levels: [0] }], { hz })!;

@@ -34,6 +34,11 @@ const REPEATED = [
 for (const rate of [48_000, 96_000])
   test(`bursts at ${rate} Hz read what the tables allow`, () => {
     const steady = quasiPeak(bursts(rate, 10_000, 0, 4), rate);
+    const sine = Float64Array.from(
+      { length: 4 * rate },
+      (_, n) => 0.775 * Math.SQRT2 * Math.sin((2 * Math.PI * 1000 * n) / rate),
+    );
+    assert.ok(Math.abs(quasiPeak(sine, rate) / 0.775 - 1) < 1e-4, '0.775 V of 1 kHz read 0.775 V');
     assert.ok(Math.abs(steady / Math.SQRT1_2 - 1) < 0.01, 'a sine reads its RMS');
     for (const [ms, low, high] of SINGLE) {
       const percent = (100 * quasiPeak(bursts(rate, ms, 0, 1), rate)) / steady;

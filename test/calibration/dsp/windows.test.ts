@@ -8,19 +8,64 @@ import { makeWindow, WINDOWS } from '../../../calibration/dsp/windows.js';
 const SIZE = 4096;
 const dB = (ratio: number) => 20 * Math.log10(ratio);
 
-/** Coherent gain, equivalent noise bandwidth in bins. */
-const PUBLISHED = {
-  hann: [0.5, 1.5],
-  blackmanHarris4: [0.35875, 2.004353],
-  blackmanHarris7: [0.2710514, 2.631905],
-  hft248d: [1, 5.651244],
-} as const;
+/** Coefficients; bins to the first null; coherent gain; equivalent noise bandwidth in bins; worst scalloping and highest side lobe, dB. */
+const PUBLISHED: Record<string, [number[], number, number, number, number, number]> = {
+  Hann: [[0.5, 0.5], 2, 0.5, 1.5, -1.4236, -31.5],
+  'Blackman-Harris 4': [[0.35875, 0.48829, 0.14128, 0.01168], 4, 0.35875, 2.004353, -0.8256, -92],
+  'Nuttall 4c': [[0.3635819, 0.4891775, 0.1365995, 0.0106411], 4, 0.3635819, 1.976109, -0.8506, -98.2],
+  'Blackman-Harris 7': [
+    [...WINDOWS.blackmanHarris7.coefficients],
+    WINDOWS.blackmanHarris7.halfWidth,
+    0.2710514,
+    2.631905,
+    -0.4846,
+    -180.1,
+  ],
+  'flat-top 5': [
+    [0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368],
+    5,
+    0.21557895,
+    3.770246,
+    -0.0098,
+    -93,
+  ],
+  HFT95: [[1, 1.9383379, 1.3045202, 0.402827, 0.0350665], 5, 1, 3.811213, -0.0039, -95],
+  HFT116D: [[1, 1.9575375, 1.4780705, 0.6367431, 0.1228389, 0.0066288], 6, 1, 4.21861, -0.0028, -116.8],
+  HFT144D: [[1, 1.96760033, 1.57983607, 0.81123644, 0.22583558, 0.02773848, 0.0009036], 7, 1, 4.538605, -0.0021, -144],
+  HFT248D: [
+    [
+      1, 1.985844164102, 1.791176438506, 1.282075284005, 0.667777530266, 0.240160796576, 0.056656381764, 0.008134974479,
+      0.00062454465, 1.9808998e-5, 1.32974e-7,
+    ],
+    11,
+    1,
+    5.651244,
+    -0.0009,
+    -248.4,
+  ],
+};
 
-test('gain and noise bandwidth are the published ones', () => {
-  for (const [name, [gain, enbw]] of Object.entries(PUBLISHED)) {
-    const window = makeWindow(WINDOWS[name as keyof typeof PUBLISHED], SIZE);
+/** The response of a window at a distance of some bins, dB re its middle. */
+function lobeDb(samples: Float64Array, bins: number): number {
+  let [re, im, sum] = [0, 0, 0];
+  for (let n = 0; n < samples.length; n++) {
+    const angle = (2 * Math.PI * bins * n) / samples.length;
+    re += samples[n]! * Math.cos(angle);
+    im += samples[n]! * Math.sin(angle);
+    sum += samples[n]!;
+  }
+  return dB(Math.hypot(re, im) / sum);
+}
+
+test('gain, noise bandwidth, scalloping, nulls and side lobes are the published ones', () => {
+  for (const [name, [coefficients, halfWidth, gain, enbw, scallop, sideLobe]] of Object.entries(PUBLISHED)) {
+    const window = makeWindow({ name, coefficients, halfWidth }, SIZE);
     assert.ok(Math.abs(window.coherentGain - gain) < 1e-7, `${name}: ${window.coherentGain}`);
     assert.ok(Math.abs(window.enbwBins - enbw) < 1e-6, `${name}: ${window.enbwBins}`);
+    assert.ok(Math.abs(lobeDb(window.samples, 0.5) - scallop) < 1e-4, `${name}: ${lobeDb(window.samples, 0.5)}`);
+    const beyond = Array.from({ length: 240 }, (_, i) => lobeDb(window.samples, halfWidth + (i + 1) / 20));
+    assert.ok(Math.abs(Math.max(...beyond) - sideLobe) < 0.2, `${name}: side lobe ${Math.max(...beyond)}`);
+    assert.ok(lobeDb(window.samples, halfWidth) < sideLobe - 10, `${name}: null`);
   }
 });
 
