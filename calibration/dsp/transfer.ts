@@ -30,6 +30,8 @@ export class Transfer {
   readonly rate: number;
   /** Samples, with fraction. */
   readonly delay: number;
+  /** Frames to the peak of the correlation. */
+  readonly peakFrames: number;
   readonly inverted: boolean;
   /** Height of the correlation's peak over the rest of it: noise alone stays under 6 or so. */
   readonly prominence: number;
@@ -49,6 +51,7 @@ export class Transfer {
     long.set(captured.subarray(0, long.length));
     const coarse = measureDelay(played, long, mostFrames);
     this.prominence = coarse.prominence;
+    this.peakFrames = coarse.frames;
     this.#size = 2 ** Math.ceil(Math.log2(Math.max(long.length, captured.length)));
     const fft = new RealFft(this.#size);
     // What was cut off at the end of the capture must not be looked for in it.

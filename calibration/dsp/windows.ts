@@ -85,3 +85,10 @@ export function windowFor(length: number): Window {
   }
   return window;
 }
+
+/** Sum of w x over the sum of w: the mean, which a tone that has no whole number of periods in the record does not move. */
+export function windowedMean(samples: Float64Array, { samples: w, coherentGain }: Window): number {
+  let sum = 0;
+  for (let n = 0; n < w.length; n++) sum += w[n]! * samples[n]!;
+  return sum / (coherentGain * w.length);
+}

@@ -21,6 +21,8 @@ export interface WowFlutter {
   flutterPeakPercent: number;
   /** Lowest level of the carrier within the measured part over its median, linear. */
   leastLevel: number;
+  /** Where the carrier's phase jumps by the most, if it does so more than flutter and noise explain: seconds, and how far in radians. */
+  jump: { seconds: number; radians: number } | null;
   /** Of what the statistic was made. */
   seconds: number;
 }
@@ -54,6 +56,10 @@ const EDGE_SECONDS = 0.1;
 /** The statistic wants five seconds. */
 export const LEAST_SECONDS = 5 + 2 * TRIM_SECONDS;
 const SPLIT_HZ = 6;
+/** A jump of the phase is an impulse of the frequency: seen above what machines do, and below the ends of the demodulation. */
+const JUMP_BAND_HZ = [100, 390] as const;
+/** Over what 40 % of the time stay under: noise is at 8 sigmas there. */
+const JUMP_RATIO = 16;
 
 /** The curve at a frequency, linear, with straight lines over log f; it goes on as it ends. */
 export function flutterWeighting(hz: number): number {
@@ -93,8 +99,9 @@ export function wowFlutter(samples: Float64Array, rate: number, carrierHz: numbe
   const carrier = carrierHz + mean;
   for (let n = 0; n < used; n++) deviation[n] = (100 * (deviation[n]! - mean)) / carrier;
   const sorted = Float64Array.from(levels).sort();
-  const through = (gain: (hz: number) => number): Float64Array =>
-    filtered(deviation, slow, (hz) => (hz <= HIGHEST_HZ ? gain(hz) : 0)).subarray(rest, used - rest);
+  const all = (gain: (hz: number) => number): Float64Array =>
+    filtered(deviation, slow, gain).subarray(rest, used - rest);
+  const through = (gain: (hz: number) => number): Float64Array => all((hz) => (hz <= HIGHEST_HZ ? gain(hz) : 0));
   const plain = through(() => 1);
   const weighted = through(flutterWeighting);
   const wow = through((hz) => (hz <= SPLIT_HZ ? 1 : 0));
@@ -108,8 +115,20 @@ export function wowFlutter(samples: Float64Array, rate: number, carrierHz: numbe
     wowPeakPercent: twoSigma(wow),
     flutterPeakPercent: twoSigma(flutter),
     leastLevel: sorted[0]! / sorted[sorted.length >> 1]!,
+    jump: largestJump(all, carrier, slow),
     seconds: plain.length / slow,
   };
+}
+
+function largestJump(all: (gain: (hz: number) => number) => Float64Array, carrierHz: number, slow: number) {
+  const [low, high] = JUMP_BAND_HZ;
+  const sharp = all((hz) => (hz >= low && hz <= high ? 1 : 0)).map(Math.abs);
+  const usual = Float64Array.from(sharp).sort()[Math.floor(0.4 * sharp.length)]!;
+  const at = sharp.reduce((best, size, n) => (size > sharp[best]! ? n : best), 0);
+  if (!(sharp[at]! > JUMP_RATIO * usual)) return null;
+  // An impulse of one radian is 1 / (2 pi) of a period: its height in a band is that times twice the band's width.
+  const hz = (sharp[at]! / 100) * carrierHz;
+  return { seconds: TRIM_SECONDS + at / slow, radians: (Math.PI * hz) / (high - low) };
 }
 
 /** The carrier turned down to 0 Hz, at a rate that is a power of two below. */

@@ -13,8 +13,12 @@ const GAP_RUN = 8;
 /** A hole has sound on both sides: so near, and so much of the RMS of everything. What fades away is often 0 at last. */
 const GAP_NEAR = 32;
 const GAP_SOUND = 0.05;
+/** And an edge: a slow wave rests at 0 for many words, and leaves it by the smallest step that its words have. */
+const GAP_EDGE_STEPS = 3;
 /** Mean square under which a word of 16 or 24 bits is 0 often enough: -80 dBFS. */
 const QUIET = 0.5e-8;
+/** And under which noise of 16 bits is 0 that often by chance: -60 dBFS. */
+const NOISE = 0.5e-6;
 
 /**
  * @param o.silenceIsFine digital silence is a result and no refusal: idle noise of what is digital, a channel that hears nothing
@@ -26,6 +30,7 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
   let zeros = 0;
   let longestZeros = 0;
   let clippedAt = -1;
+  let step = Number.POSITIVE_INFINITY;
   for (let n = 0; n < samples.length; n++) {
     const x = samples[n]!;
     energy += x * x;
@@ -37,6 +42,7 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
     if (zeros > longestZeros) longestZeros = zeros;
     zeros = 0;
     const size = Math.abs(x);
+    if (size < step) step = size;
     if (size >= TOP) {
       atEnd = x === last ? atEnd + 1 : 1;
       if (clippedAt < 0 && atEnd >= (size >= TOP_24 ? CLIPPED_RUN_AT_TOP : CLIPPED_RUN)) clippedAt = n - atEnd + 1;
@@ -47,11 +53,11 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
   if (clippedAt >= 0) return { reason: 'clipped', message: `full scale from sample ${clippedAt} on` };
   if (energy === 0) return o.silenceIsFine ? null : { reason: 'silent', message: 'every sample is 0' };
   const meanSquare = energy / samples.length;
-  if (longestZeros < GAP_RUN || o.silenceIsFine || meanSquare < QUIET) return null;
-  return holeIn(samples, GAP_SOUND * Math.sqrt(meanSquare));
+  if (longestZeros < GAP_RUN || meanSquare < (o.silenceIsFine ? NOISE : QUIET)) return null;
+  return holeIn(samples, GAP_SOUND * Math.sqrt(meanSquare), GAP_EDGE_STEPS * step);
 }
 
-function holeIn(samples: Float64Array, sound: number): Refusal | null {
+function holeIn(samples: Float64Array, sound: number, edge: number): Refusal | null {
   let zeros = 0;
   for (let n = 0; n < samples.length; n++) {
     if (samples[n] === 0) {
@@ -61,6 +67,7 @@ function holeIn(samples: Float64Array, sound: number): Refusal | null {
     const from = n - zeros;
     if (
       zeros >= GAP_RUN &&
+      loudest(samples, from - 1, from) + loudest(samples, n, n + 1) > edge &&
       loudest(samples, from - GAP_NEAR, from) > sound &&
       loudest(samples, n, n + GAP_NEAR) > sound
     )

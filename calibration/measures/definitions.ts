@@ -34,7 +34,7 @@ export const DEFINITIONS = {
   level_vrms: row('V', 'level.aes17/1', 'selective', '1 V RMS'),
   rms_dbfs: row('dBFS', 'level-rms.aes17/1', 'rms', SINE, AUDIO_BAND),
   peak_dbfs: row('dBFS', 'level-peak/1', 'peak', 'full scale'),
-  dc: row('FS', 'dc.mean/1', 'rms', 'full scale'),
+  dc: row('FS', 'dc.windowed-mean/1', 'rms', 'full scale'),
   h2_dbc: harmonic,
   h3_dbc: harmonic,
   h4_dbc: harmonic,

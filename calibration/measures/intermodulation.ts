@@ -5,11 +5,13 @@
  */
 import type { Measurement } from '../../core/contract/calibration.js';
 import { ratioToDb } from '../../core/units.js';
-import { lobeAt, type PowerSpectrum, powerIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
+import { lobeAt, noiseUnder, type PowerSpectrum, powerIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
 import { windowFor } from '../dsp/windows.js';
 import { capturedBadly } from './capture.js';
 import type { MeasurementName } from './definitions.js';
 import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from './measurement.js';
+import { slipAt } from './slips.js';
+import { LOBE_SPREAD } from './tone.js';
 
 export interface SmpteAnalysis {
   /** RMS amplitudes, linear. */
@@ -122,18 +124,14 @@ export function tdfdMeasurements(samples: Float64Array, rate: number, o: Measure
 
 export function analyzeSmpte(samples: Float64Array, rate: number, o: SmpteOptions = {}): SmpteAnalysis | Refusal {
   const { lowHz = 60, highHz = 7000 } = o;
-  const spectrum = spectrumOf(samples, rate, lowHz);
-  if ('reason' in spectrum) return spectrum;
-  const at = (hz: number): number => Math.sqrt(powerIn(spectrum, lobeAt(spectrum, hz)));
-  const [low, high] = [at(lowHz), at(highHz)];
-  const missing = missingTone(spectrum, [low, high]);
-  if (missing) return missing;
-  const sides = [-2, -1, 1, 2].map((order) => at(highHz + order * lowHz));
-  const [b2, b1, a1, a2] = sides as [number, number, number, number];
+  const sidesHz = [-2, -1, 1, 2].map((order) => highHz + order * lowHz);
+  const found = linesOf(samples, rate, [lowHz, highHz], sidesHz);
+  if (isRefusal(found)) return found;
+  const [low, high, ...sides] = found.amplitudes as [number, number, number, number, number, number];
+  const [b2, b1, a1, a2] = sides;
   const m2 = (a1 + b1) / high;
   const m3 = (a2 + b2) / high;
-  const rss = Math.hypot(...sides) / high;
-  return { low, high, m2, m3, imd: Math.hypot(m2, m3), rss, samples: spectrum.window.samples.length };
+  return { low, high, m2, m3, imd: Math.hypot(m2, m3), rss: Math.hypot(...sides) / high, samples: found.samples };
 }
 
 export function analyzeDifference(
@@ -142,14 +140,11 @@ export function analyzeDifference(
   o: DifferenceOptions = {},
 ): DifferenceAnalysis | Refusal {
   const { lowerHz = 19_000, upperHz = 20_000 } = o;
-  const spectrum = spectrumOf(samples, rate, upperHz - lowerHz);
-  if ('reason' in spectrum) return spectrum;
-  const at = (hz: number): number => (hz < rate / 2 ? Math.sqrt(powerIn(spectrum, lobeAt(spectrum, hz))) : 0);
-  const [lower, upper] = [at(lowerHz), at(upperHz)];
-  const missing = missingTone(spectrum, [lower, upper]);
-  if (missing) return missing;
-  const second = at(upperHz - lowerHz);
-  const third = at(2 * lowerHz - upperHz) + at(2 * upperHz - lowerHz);
+  const productsHz = [upperHz - lowerHz, 2 * lowerHz - upperHz, 2 * upperHz - lowerHz];
+  const found = linesOf(samples, rate, [lowerHz, upperHz], productsHz);
+  if (isRefusal(found)) return found;
+  const [lower, upper, second, ...thirds] = found.amplitudes as [number, number, number, number, number];
+  const third = thirds[0] + thirds[1];
   const both = lower + upper;
   return {
     lower,
@@ -158,19 +153,45 @@ export function analyzeDifference(
     d3: third / both,
     d2OfUpper: second / upper,
     d3OfUpper: third / upper,
-    samples: spectrum.window.samples.length,
+    samples: found.samples,
   };
 }
 
 /** IEC 60268-3 14.12.10, total difference-frequency distortion: 8 and 11.95 kHz, products at 3.95 and 4.05 kHz, over both tones. */
 export function analyzeTotalDifference(samples: Float64Array, rate: number): { tdfd: number } | Refusal {
-  const spectrum = spectrumOf(samples, rate, 100);
+  const found = linesOf(samples, rate, [8000, 11_950], [3950, 4050]);
+  if (isRefusal(found)) return found;
+  const [lower, upper, below, above] = found.amplitudes as [number, number, number, number];
+  return { tdfd: Math.hypot(below, above) / (lower + upper) };
+}
+
+/**
+ * RMS amplitudes of both tones, then of their products, the noise under each taken off. A product that does not stand out of the noise is given as the
+ * noise's uncertainty: it is at most that. One above half the rate is 0.
+ */
+function linesOf(
+  samples: Float64Array,
+  rate: number,
+  tonesHz: readonly [number, number],
+  productsHz: readonly number[],
+): { amplitudes: number[]; samples: number } | Refusal {
+  const all = [...tonesHz, ...productsHz].filter((hz) => hz < rate / 2).sort((a, b) => a - b);
+  const spectrum = spectrumOf(samples, rate, Math.min(...all.map((hz, i) => hz - (all[i - 1] ?? 0))));
   if ('reason' in spectrum) return spectrum;
-  const at = (hz: number): number => Math.sqrt(powerIn(spectrum, lobeAt(spectrum, hz)));
-  const [lower, upper] = [at(8000), at(11_950)];
-  const missing = missingTone(spectrum, [lower, upper]);
+  const removed = [0, ...all].map((hz) => lobeAt(spectrum, hz));
+  const amplitudeAt = (hz: number): number => {
+    if (hz >= rate / 2) return 0;
+    const lobe = lobeAt(spectrum, hz);
+    const under = noiseUnder(spectrum, lobe, removed);
+    return Math.sqrt(Math.max(powerIn(spectrum, lobe) - under, under * LOBE_SPREAD));
+  };
+  const tones = tonesHz.map(amplitudeAt);
+  const missing = missingTone(spectrum, tones);
   if (missing) return missing;
-  return { tdfd: Math.hypot(at(3950), at(4050)) / (lower + upper) };
+  // The upper tone turns fastest: what is lost of the record is seen there.
+  const slip = slipAt(samples, rate, tonesHz[1]);
+  if (slip !== null) return { reason: 'gap', message: `the upper tone jumps about sample ${slip}` };
+  return { amplitudes: [...tones, ...productsHz.map(amplitudeAt)], samples: spectrum.window.samples.length };
 }
 
 /** Long enough for lobes that are `apartHz` from each other. */
@@ -181,8 +202,7 @@ function spectrumOf(samples: Float64Array, rate: number, apartHz: number): Power
   const window = windowFor(samples.length);
   const bins = (apartHz * window.samples.length) / rate;
   const least = 2 * (window.shape.halfWidth + 1) + 1;
-  if (bins < least)
-    return { reason: 'too-short', message: `${((least * rate) / apartHz / rate).toFixed(2)} s are needed` };
+  if (bins < least) return { reason: 'too-short', message: `${(least / apartHz).toFixed(2)} s are needed` };
   return new SpectrumAnalyzer(window, rate).analyze(samples);
 }
 

@@ -8,6 +8,7 @@ import { windowFor } from '../dsp/windows.js';
 import { capturedBadly } from './capture.js';
 import type { MeasurementName } from './definitions.js';
 import { isRefusal, type MeasureOptions, meanSquareDbfs, measured, type Refusal, refused } from './measurement.js';
+import { slipOfLoudest } from './slips.js';
 
 export interface MainsAnalysis {
   mainsHz: 50 | 60;
@@ -54,6 +55,8 @@ export function analyzeMains(samples: Float64Array, rate: number): MainsAnalysis
   const evidence = (lines: number[], hz: number): number => sum(lines.filter((_, i) => ((i + 1) * hz) % 300 !== 0));
   const isSixty = evidence(sixty, 60) > evidence(fifty, 50);
   const lines = isSixty ? sixty : fifty;
+  const slip = slipOfLoudest(samples, spectrum);
+  if (slip !== null) return { reason: 'gap', message: `the loudest line jumps about sample ${slip}` };
   return { mainsHz: isSixty ? 60 : 50, lines, total: sum(lines), samples: spectrum.window.samples.length };
 }
 

@@ -7,7 +7,7 @@ import { Fft } from '../dsp/fft.js';
 import { quasiPeak } from '../dsp/quasi-peak.js';
 import { band, type Lobe, lobeAt, type PowerSpectrum, residualIn, SpectrumAnalyzer } from '../dsp/spectrum.js';
 import { aWeighting, bs468, ccirRms, weightsFor } from '../dsp/weightings.js';
-import { windowFor } from '../dsp/windows.js';
+import { windowedMean, windowFor } from '../dsp/windows.js';
 import { capturedBadly } from './capture.js';
 import { AUDIO_BAND, type MeasurementName } from './definitions.js';
 import {
@@ -19,6 +19,7 @@ import {
   type Refusal,
   refused,
 } from './measurement.js';
+import { slipOfLoudest } from './slips.js';
 import { analyzeTone } from './tone.js';
 
 /** Mean squares, linear, full scale 1. */
@@ -117,16 +118,14 @@ export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOption
   const bad = capturedBadly(samples, { silenceIsFine: true });
   if (bad) return bad;
   let peak = 0;
-  let sum = 0;
-  for (let n = 0; n < samples.length; n++) {
-    sum += samples[n]!;
-    peak = Math.max(peak, Math.abs(samples[n]!));
-  }
+  for (let n = 0; n < samples.length; n++) peak = Math.max(peak, Math.abs(samples[n]!));
   if (peak === 0 && !o.silenceIsFine) return { reason: 'silent', message: 'every sample is 0' };
   const tone = o.keepTone ? null : analyzeTone(samples, rate);
   const found = tone !== null && !isRefusal(tone) && tone.power > TONE_SHARE * tone.total ? tone : null;
   const window = windowFor(samples.length);
   const spectrum = new SpectrumAnalyzer(window, rate).analyze(samples);
+  const slip = slipOfLoudest(samples, spectrum);
+  if (slip !== null) return { reason: 'gap', message: `the loudest line jumps about sample ${slip}` };
   const { power, binHz } = spectrum;
   const audio = band(spectrum, ...AUDIO_BAND);
   const removed: Lobe[] = [lobeAt(spectrum, 0)];
@@ -142,7 +141,7 @@ export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOption
     quasiPeak: quasiPeak(weightedSamples(samples, rate, found?.hz ?? null), rate),
     perHz: flat / ((audio.to - audio.from + 1) * binHz),
     full: residualIn(spectrum, { from: 1, to: power.length - 1 }, removed),
-    dc: sum / samples.length,
+    dc: windowedMean(samples, window),
     peak,
     toneHz: found?.hz ?? null,
     samples: window.samples.length,

@@ -4,9 +4,11 @@
  */
 import type { Measurement } from '../../core/contract/calibration.js';
 import { Transfer } from '../dsp/transfer.js';
+import { breakAt } from './breaks.js';
 import { capturedBadly } from './capture.js';
 import type { MeasurementName } from './definitions.js';
 import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from './measurement.js';
+import { responseSlipAt } from './response-slips.js';
 
 export interface ResponsePoint {
   hz: number;
@@ -119,6 +121,8 @@ export function analyzeResponse(
   const transfer = new Transfer(stimulus, captured, rate, mostFrames);
   if (!(transfer.prominence >= LEAST_PROMINENCE))
     return { reason: 'no-tone', message: 'the stimulus is not found in the capture' };
+  const slip = breakAt(captured) ?? responseSlipAt(stimulus, captured, transfer.peakFrames);
+  if (slip !== null) return { reason: 'gap', message: `samples are missing, or twice there, about sample ${slip}` };
   const at = (hz: number): ResponsePoint | null => {
     const point = transfer.at(hz);
     if (point === null || point.coherence < LEAST_COHERENCE) return null;

@@ -17,11 +17,12 @@ import {
   SpectrumAnalyzer,
 } from '../dsp/spectrum.js';
 import { aWeighting, ccirRms, weightsFor } from '../dsp/weightings.js';
-import { windowFor } from '../dsp/windows.js';
+import { windowedMean, windowFor } from '../dsp/windows.js';
 import { capturedBadly } from './capture.js';
 import { AUDIO_BAND } from './definitions.js';
 import { jumpAt } from './jumps.js';
 import { isRefusal, type Refusal } from './measurement.js';
+import { slipAt } from './slips.js';
 import { loudestHz } from './thdn.js';
 
 /** Powers are mean squares, linear, full scale 1; a full-scale sine has 0.5. */
@@ -123,7 +124,7 @@ function findTone(samples: Float64Array, spectrum: PowerSpectrum, o: ToneOptions
     if (Math.abs(off) > LOCKED && Math.abs(off) * periods > LOCKED_BINS)
       return { reason: 'unlocked', message: `the tone is ${(off * 1e6).toFixed(0)} ppm off: the clocks are two` };
   }
-  const jump = jumpAt(samples, rate, hz);
+  const jump = jumpAt(samples, rate, hz) ?? slipAt(samples, rate, hz);
   return jump === null ? { hz } : { reason: 'gap', message: `the wave jumps at sample ${jump}` };
 }
 
@@ -170,15 +171,9 @@ function describe(samples: Float64Array, spectrum: PowerSpectrum, hz: number, o:
       ccirRms: weighted(ccirRms),
       toHalfRate: residualIn(spectrum, { from: audio.from, to: bins.length - 1 }, removed),
     },
-    dc: mean(samples),
+    dc: windowedMean(samples, spectrum.window),
     rate,
     samples: spectrum.window.samples.length,
     spectrum,
   };
-}
-
-function mean(samples: Float64Array): number {
-  let sum = 0;
-  for (let n = 0; n < samples.length; n++) sum += samples[n]!;
-  return sum / samples.length;
 }

@@ -16,6 +16,8 @@ const LEAST_THERE = 0.1;
 const LEAST_CLEAN = 0.8;
 /** The carrier's lowest level over its median: -12 dB is a drop-out. */
 const DROP_OUT = 0.25;
+/** A jump of less than this part of a sample is no lost one. */
+const LEAST_LOST_SAMPLES = 0.4;
 
 const NAMES = [
   'frequency_hz',
@@ -87,6 +89,9 @@ export function analyzeWowFlutter(
   const found = wowFlutter(samples, rate, centre);
   if (found.leastLevel < DROP_OUT)
     return { reason: 'gap', message: `the carrier drops out by ${(-20 * Math.log10(found.leastLevel)).toFixed(0)} dB` };
+  const { jump } = found;
+  if (jump && jump.radians > (LEAST_LOST_SAMPLES * 2 * Math.PI * found.carrierHz) / rate)
+    return { reason: 'gap', message: `the carrier jumps ${jump.seconds.toFixed(2)} s after the beginning` };
   const off = (hz: number): number => Math.abs(Math.log(found.carrierHz / hz));
   return { ...found, nominalHz: candidates.reduce((a, b) => (off(b) < off(a) ? b : a)) };
 }

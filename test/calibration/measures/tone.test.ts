@@ -121,6 +121,14 @@ test('what cannot be believed is refused, with its reason', () => {
   assert.equal(reason(made(2 ** 16, () => 0.1 * random())), 'no-tone');
 });
 
+test('DC is told of a tone that has no whole number of periods in the record', () => {
+  const random = uniform(4);
+  for (const hz of [997.3, 51.7]) {
+    const samples = made(2 ** 15, (t) => 0.5 * Math.sin(2 * Math.PI * hz * t + 1) + 1e-4 + 1e-5 * random());
+    assert.ok(Math.abs(analyzed(samples).dc - 1e-4) < 3e-7, `${analyzed(samples).dc}`);
+  }
+});
+
 test('a record that begins on a zero crossing is used whole', () => {
   const samples = Float64Array.from({ length: 2 ** 16 }, (_, n) => 0.1 * Math.sin(2 * Math.PI * ((20 * n) / 44_100)));
   const found = analyzeTone(samples, 44_100);
