@@ -265,7 +265,11 @@ export const ERRORS = {
     advice:
       'Look at the cable, at the level switches of the converter and at the reading; then measure the level again.',
   },
-  'calibration.aborted': { exit: TEMPFAIL, advice: 'The run was ended before its end. Measure again.' },
+  'calibration.aborted': {
+    exit: TEMPFAIL,
+    advice:
+      'Measure again. Where time was over: `outboard maintenance enter --for SECONDS` makes a session longer while it lasts.',
+  },
 
   'journal.open': {
     exit: CONFIG,
