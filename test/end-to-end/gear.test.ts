@@ -24,7 +24,7 @@ const SECONDS = 6;
 const ALERT_MS = 1000;
 /** Outputs are silent so soon after the rig knows. */
 const SILENT_FRAMES = RATE / 10;
-/** A host that stands still takes the second for itself: then it is tried again. */
+/** A host that is busy takes that time for itself: then it is tried again. */
 const TRIES = 3;
 
 describe('hands at the gear', { timeout: 300_000 }, () => {
@@ -158,7 +158,6 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
         t.diagnostic(
           `the alert came after ${tookMs.toFixed(0)} ms, silence ${audibleFrames} frames after the loss was known`,
         );
-        assert.ok(audibleFrames <= SILENT_FRAMES, `${audibleFrames} frames were heard after the loss was known`);
 
         const untouched = await finishedTake(suite, stack, dispatcher, other);
         assert.equal(untouched.certificate.attempt, 1);
@@ -166,8 +165,11 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
         const again = await finishedTake(suite, stack, dispatcher, lost);
         assert.equal(again.certificate.attempt, 2);
         assert.ok(alertOf('processor.lost', 'notice'), 'struck off');
-        if (tookMs <= ALERT_MS) return;
-        assert.ok(left > 1, `the alert took ${tookMs.toFixed(0)} ms`);
+        if (tookMs <= ALERT_MS && audibleFrames <= SILENT_FRAMES) return;
+        assert.ok(
+          left > 1,
+          `alert after ${tookMs.toFixed(0)} ms, ${audibleFrames} frames heard after the loss was known`,
+        );
         alerts.length = 0;
       }
     });
