@@ -27,7 +27,13 @@ export interface Codec {
   ack?(frame: string): Statement | undefined;
   /** How the present value is asked for. Absent: it cannot be, or the code driver knows. */
   readonly read?:
-    | { readonly kind: 'ask'; tx(index: number | null): string; reply(frame: string): Statement | undefined }
+    | {
+        readonly kind: 'ask';
+        tx(index: number | null): string;
+        reply(frame: string): Statement | undefined;
+        /** Asked before it: as long as this answer is pending, the value is. Absent: the value says that itself. */
+        readonly first?: { readonly tx: string; reply(frame: string): Statement | undefined };
+      }
     | { readonly kind: 'dump'; dump(index: number | null): string };
   /** The parameter's name in the code driver, which then sets and reads it. */
   readonly driver?: string;

@@ -161,6 +161,7 @@ export class Exchange {
       const name = read.dump(index);
       return this.#inDump(name, await this.#dumpOnce(name, false), target);
     }
+    if (read.first !== undefined && !(await this.#isThere(read.first))) return undefined;
     const tx = read.tx(index);
     const judge: Judge<Reading> = (frame) => {
       const said = read.reply(frame);
@@ -178,6 +179,14 @@ export class Exchange {
     // Mostly it has what it should have.
     const usual = () => mirror.reply && { frame: mirror.reply(index, w), value: { w, value } };
     return await this.#conversation.ask(tx, judge, usual);
+  }
+
+  /** False while the unit says that it is still on its way. */
+  async #isThere({ tx, reply }: { tx: string; reply(frame: string): Statement | undefined }): Promise<boolean> {
+    return await this.#conversation.ask(tx, (frame) => {
+      const said = reply(frame);
+      return said === undefined ? undefined : { kind: 'answer', value: said.pending !== true };
+    });
   }
 
   #inDump(name: string, frame: string, question: Question): Reading {

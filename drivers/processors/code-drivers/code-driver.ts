@@ -1,7 +1,7 @@
 /**
  * Code drivers: protocols that a profile's data cannot describe (binary frames with checksums, states that must be polled, select-then-act).
  * A driver knows the wire of a family of units and nothing of links, retries or time-outs; a profile names its parameters with
- * `wire: {enc: driver, param: NAME}` and gives them ranges, tapers and evidence.
+ * `wire: {enc: driver, name: NAME}` and gives them ranges, tapers and evidence.
  */
 import type { Codec } from '../codec.js';
 import type { Decimal } from '../decimal.js';

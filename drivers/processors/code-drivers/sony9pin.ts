@@ -39,9 +39,16 @@ const MOTIONS = new Map<number, { bit: number; locks: boolean }>([
   [0x10, { bit: 1 << 2, locks: false }], // fast forward
   [0x20, { bit: 1 << 3, locks: false }], // rewind
 ]);
+const STOPPED = 1 << 5;
 const LOCAL = 1 << 0;
 const STANDBY = 1 << 7;
 const SERVO_LOCK = 1 << 7;
+/** Bits of status byte 2: the place has been reached; the tape stands. */
+const CUED_UP = 1 << 0;
+const STILL = 1 << 1;
+/** The last frame of a second at 24, 25 and 30 frames; which of them it is, no message says. */
+const LAST_FRAMES = [23, 24, 29];
+const DAY_SECONDS = 86_400;
 
 /** The status bytes of a reply to STATUS_SENSE. */
 function status(frame: string): number[] | undefined {
@@ -90,13 +97,24 @@ function toBcd(n: number): number {
   return (Math.floor(n / 10) << 4) | (n % 10);
 }
 
-/** Seconds from the reply to TIME_SENSE; between two seconds the machine is still on its way. */
+/** Whether a machine that was sent somewhere is there: it says that it has cued up or, where it has no such bit, it stands. */
+function parked(frame: string): Statement | undefined {
+  const bytes = status(frame);
+  if (bytes === undefined) return undefined;
+  const [d0 = 0, d1 = 0, d2 = 0] = bytes;
+  if ((d0 & LOCAL) !== 0) return NOT_YET;
+  return (d2 & (CUED_UP | STILL)) !== 0 || (d1 & STOPPED) !== 0 ? { index: null, w: null } : NOT_YET;
+}
+
+/** Seconds from the reply to TIME_SENSE: tapes park within a frame of where they were sent. Further off the machine is still on its way. */
 function time(frame: string): Statement | undefined {
   if (frame.length !== 7 || frame.charCodeAt(0) !== 0x74 || !TIMES.includes(frame.charCodeAt(1))) return undefined;
   const [ff, ss, mm, hh] = Array.from(frame.slice(2, -1), (c) => fromBcd(c.charCodeAt(0)));
   if (ff === undefined || ss === undefined || mm === undefined || hh === undefined) return undefined;
   if (ss > 59 || mm > 59 || hh > 23) return undefined;
-  return ff === 0 ? said(hh * 3600 + mm * 60 + ss) : NOT_YET;
+  const seconds = hh * 3600 + mm * 60 + ss;
+  if (ff <= 1) return said(seconds);
+  return LAST_FRAMES.includes(ff) ? said((seconds + 1) % DAY_SECONDS) : NOT_YET;
 }
 
 function cue(seconds: number): string {
@@ -109,11 +127,12 @@ function parameter(
   set: (w: number) => string,
   tx: string,
   reply: (frame: string) => Statement | undefined,
+  first?: { tx: string; reply: (frame: string) => Statement | undefined },
 ): DriverParameter {
   const codec: Codec = {
     set: (_, w) => [set(toNumber(w))],
     ack: acknowledged,
-    read: { kind: 'ask', tx: () => tx, reply },
+    read: { kind: 'ask', tx: () => tx, reply, ...(first ? { first } : {}) },
   };
   return { min: 0, max, axis: undefined, codec };
 }
@@ -122,7 +141,7 @@ const PARAMETERS = new Map<string, DriverParameter>([
   ['transport', parameter(0x20, (w) => frameOf(0x20, w), STATUS_SENSE, motion)],
   ['standby', parameter(1, (w) => (w === 0 ? STANDBY_OFF : STANDBY_ON), STATUS_SENSE, flag(1, STANDBY))],
   ['local', parameter(1, (w) => (w === 0 ? LOCAL_DISABLE : LOCAL_ENABLE), STATUS_SENSE, flag(0, LOCAL))],
-  ['cue', parameter(86_399, cue, TIME_SENSE, time)],
+  ['cue', parameter(DAY_SECONDS - 1, cue, TIME_SENSE, time, { tx: STATUS_SENSE, reply: parked })],
 ]);
 
 /** NAK: communication errors are worth another try, an undefined command is not. */
@@ -133,6 +152,8 @@ function error(frame: string): ErrorMeaning | undefined {
 
 /** The machine's side. It locks at once, and is where it is told to be. */
 class Machine implements DriverSimulation {
+  #isCuedUp = false;
+
   framer(): SumFramer {
     return new SumFramer([0x0, 0x2, 0x6], 10);
   }
@@ -150,14 +171,21 @@ class Machine implements DriverSimulation {
     if (frame === LOCAL_ENABLE) return take('local', 1);
     if (frame === STANDBY_OFF) return take('standby', 0);
     if (frame === STANDBY_ON) return take('standby', 1);
-    if (group === 0x20 && MOTIONS.has(command)) return take('transport', command);
+    if (group === 0x20 && MOTIONS.has(command)) {
+      this.#isCuedUp = false;
+      return take('transport', command);
+    }
     if (group === 0x24 && command === 0x31) {
       const at = time(frameOf(0x74, 0x04, ...Array.from(frame.slice(2, -1), (c) => c.charCodeAt(0))));
-      return at?.w == null ? [frameOf(0x11, 0x12, 0x01)] : take('cue', toNumber(at.w));
+      if (at?.w == null) return [frameOf(0x11, 0x12, 0x01)];
+      this.#isCuedUp = true;
+      take('transport', 0x00);
+      return take('cue', toNumber(at.w));
     }
     if (group === 0x61 && command === 0x20) {
       const doing = MOTIONS.get(now('transport')) as { bit: number; locks: boolean };
-      const all = [now('local'), doing.bit | (now('standby') << 7), doing.locks ? SERVO_LOCK : 0, 0, 0, 0, 0, 0, 0, 0];
+      const going = (doing.locks ? SERVO_LOCK : 0) | (this.#isCuedUp ? CUED_UP : 0);
+      const all = [now('local'), doing.bit | (now('standby') << 7), going, 0, 0, 0, 0, 0, 0, 0];
       const ask = frame.charCodeAt(2);
       const data = Array.from({ length: ask & 15 }, (_, i) => all[(ask >> 4) + i] ?? 0);
       return [frameOf(0x70 | data.length, 0x20, ...data)];

@@ -115,6 +115,39 @@ test('a tape is wound before it plays', async (t) => {
   assert.ok(cueTold >= 0 && cueTold < timeAsked && timeAsked < playTold, deck.heard.join(' '));
 });
 
+for (const [what, options] of [
+  ['a frame late', { parksOffFrames: 1 }],
+  ['a frame early', { parksOffFrames: -1 }],
+  ['a frame early, and has no bit that says so', { parksOffFrames: -1, hasCueBit: false }],
+] as const)
+  test(`a tape that parks ${what} is where it was sent`, async (t) => {
+    const { deck, unit } = await deckAt(t, options);
+    const [recalled] = await unit.recall({ cue: 3600 });
+    assert.deepEqual([recalled?.readBack, recalled?.state], [3600, 'verified']);
+    assert.equal(deck.cuedUp, true);
+  });
+
+test('a tape that passes the place is not there: it has to stand, within a frame', () => {
+  const { first, reply } = asks(spoken('cue'));
+  const parked = (d0: number, d1: number, d2: number) =>
+    first?.reply(frameOf(0x7a, 0x20, d0, d1, d2, 0, 0, 0, 0, 0, 0, 0))?.pending !== true;
+  assert.equal(first?.tx, hex('61 20 0A 8B'));
+  assert.ok(parked(0, 0x00, 0x01), 'cue-up done');
+  assert.ok(parked(0, 0x20, 0x00), 'stop');
+  assert.ok(parked(0, 0x00, 0x02), 'still');
+  assert.ok(!parked(0, 0x08, 0x00), 'it rewinds');
+  assert.ok(!parked(0, 0x00, 0x20), 'it shuttles');
+  assert.ok(!parked(0x01, 0x20, 0x01), 'its own keys are in force');
+  const at = (ff: number, ss = 0x02) => {
+    const said = reply(frameOf(0x74, 0x04, ff, ss, 0x00, 0x00));
+    return said?.w == null ? said?.pending : toNumber(said.w);
+  };
+  assert.deepEqual([at(0x00), at(0x01), at(0x02), at(0x12), at(0x22)], [2, 2, true, true, true]);
+  assert.deepEqual([at(0x23), at(0x24), at(0x29)], [3, 3, 3]);
+  const midnight = reply(frameOf(0x74, 0x04, 0x24, 0x59, 0x59, 0x23));
+  assert.equal(toNumber(midnight!.w!), 0);
+});
+
 test('a machine whose own keys are in force again is not verified', async (t) => {
   const { deck, unit } = await deckAt(t);
   await unit.recall({ transport: 'play' });

@@ -21,6 +21,10 @@ export interface NinePinOptions {
   deviceType?: [number, number];
   /** How many questions pass until the servo has locked after a start, or a cue has been reached. */
   lockAfterPolls?: number;
+  /** How far from where it was sent the tape parks, in frames of 1/25 s. */
+  parksOffFrames?: number;
+  /** A machine without the bit "cue-up done": it stands, and that is all it says. */
+  hasCueBit?: boolean;
   /** Checks the pause between bytes; a test whose host may stall leaves it out. */
   now?: () => number;
 }
@@ -41,6 +45,8 @@ export class NinePinDeck {
   readonly #say: (bytes: Uint8Array) => void;
   readonly #deviceType: [number, number];
   readonly #lockAfterPolls: number;
+  readonly #parksOffFrames: number;
+  readonly #hasCueBit: boolean;
   readonly #now: (() => number) | undefined;
   #pollsSinceStart = 0;
   #target: Timecode = [0, 0, 0, 0];
@@ -51,6 +57,8 @@ export class NinePinDeck {
     this.#say = say;
     this.#deviceType = options.deviceType ?? [0x25, 0x25];
     this.#lockAfterPolls = options.lockAfterPolls ?? 2;
+    this.#parksOffFrames = options.parksOffFrames ?? 0;
+    this.#hasCueBit = options.hasCueBit ?? true;
     this.#now = options.now;
   }
 
@@ -133,7 +141,7 @@ export class NinePinDeck {
   #sense(command: number, data: number[]): void {
     this.#pollsSinceStart++;
     if (this.motion === 'cue' && this.#arrived) {
-      this.position = this.#target;
+      this.position = moved(this.#target, this.#parksOffFrames);
       this.cuedUp = true;
     }
     if (command === 0x0c) {
@@ -163,7 +171,7 @@ export class NinePinDeck {
       (motion === 'stop' || this.cuedUp ? 0x20 : 0) |
       (this.standby ? 0x80 : 0);
     const servo = (motion === 'play' || motion === 'record') && this.#arrived;
-    status[2] = (this.cuedUp ? 0x01 : 0) | (servo ? 0x80 : 0);
+    status[2] = (this.cuedUp && this.#hasCueBit ? 0x01 : 0) | (servo ? 0x80 : 0);
     status[8] = this.recordInhibit ? 0x01 : 0;
     return status;
   }
@@ -181,6 +189,11 @@ export class NinePinDeck {
     const said = this.spoil === undefined ? whole : this.spoil(whole);
     if (said !== undefined) this.#say(Uint8Array.from(said));
   }
+}
+
+function moved([hh, mm, ss, ff]: Timecode, frames: number): Timecode {
+  const all = ((hh * 60 + mm) * 60 + ss) * 25 + ff + frames;
+  return [Math.floor(all / 90_000), Math.floor(all / 1500) % 60, Math.floor(all / 25) % 60, all % 25];
 }
 
 function fromBcd(byte: number): number | undefined {
