@@ -227,6 +227,11 @@ export const ERRORS = {
     advice: 'Correct the profile at the path named; docs/profiles.md explains every key.',
   },
   'profile.unknown': { exit: CONFIG, advice: 'Use an id that `outboard profiles list` names.' },
+  'insert.owner': {
+    exit: CONFIG,
+    advice:
+      'Look what the insert holds, then say so in maintenance: `outboard maintenance insert NAME --empty` or `--tenant ID`.',
+  },
   'insert.noisy': {
     exit: IOERR,
     advice: "The insert's return did not become quiet. Check the unit and its cabling, or raise isolation.quietDbfs.",

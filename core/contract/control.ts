@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CALIBRATION_KINDS } from './calibration.js';
 import { requestClaims } from './envelope.js';
-import { Digest, LocalName, RateHz, Settings, Uuid } from './primitives.js';
+import { Digest, LocalName, RateHz, Settings, TenantId, Uuid } from './primitives.js';
 
 export const CancelPayload = z.strictObject({ ...requestClaims, cancel: z.strictObject({ job: Uuid }) });
 export type CancelPayload = z.infer<typeof CancelPayload>;
@@ -28,6 +28,7 @@ export const SessionAction = z.enum([
   'maintenance.enter',
   'maintenance.exit',
   'maintenance.release',
+  'maintenance.insert',
   'processors.set',
   'processors.safe',
   'processors.identify',
@@ -44,6 +45,13 @@ export const CalibrationWish = z.strictObject({
   rate: RateHz.optional().meta({ description: 'one that the interface runs; the rate that runs now when absent' }),
 });
 export type CalibrationWish = z.infer<typeof CalibrationWish>;
+
+/** What an insert remembers, by the word of whoever has looked (a new tape, an empty one). */
+export const InsertHolds = z.strictObject({
+  insert: LocalName,
+  tenant: TenantId.nullable().meta({ description: 'whose sound it holds; null when it holds nothing' }),
+});
+export type InsertHolds = z.infer<typeof InsertHolds>;
 
 /** What a person read from a meter. */
 export const CalibrationReading = z.strictObject({
@@ -72,6 +80,7 @@ export const SessionPayload = z.strictObject({
     calibration: CalibrationWish.optional().meta({ description: 'for calibrate.start' }),
     reading: CalibrationReading.optional().meta({ description: 'for calibrate.answer' }),
     baseline: Uuid.optional().meta({ description: 'for calibrate.baseline: the run' }),
+    holds: InsertHolds.optional().meta({ description: 'for maintenance.insert' }),
   }),
 });
 export type SessionPayload = z.infer<typeof SessionPayload>;

@@ -1,6 +1,7 @@
 /** `outboard maintenance`: a technician's session. */
 import { Command, InvalidArgumentError } from 'commander';
 import { StatusAnswer } from '../../core/contract/local-api.js';
+import { OutboardError } from '../../core/errors.js';
 import { controlClient, type SocketOptions, withSocketOptions } from './control-client.js';
 import { createOutput, formatTime } from './output.js';
 import { requestSession, type SignedOptions, withSignature } from './session-request.js';
@@ -19,6 +20,7 @@ export function maintenanceCommand(): Command {
     .addCommand(sessionCommand('enter'))
     .addCommand(sessionCommand('exit'))
     .addCommand(sessionCommand('release'))
+    .addCommand(insertCommand())
     .addCommand(maintenanceStatusCommand());
 }
 
@@ -52,6 +54,36 @@ function sessionCommand(name: keyof typeof ACTIONS): Command {
       output.line(`mode: ${answer.mode}${answer.until === null ? '' : `, until ${formatTime(answer.until)}`}`);
       if (answer.mode === 'draining')
         output.line('takes that roll are finished first; `outboard maintenance status` says when it is entered');
+    });
+}
+
+interface InsertOptions extends SignedOptions {
+  empty?: boolean;
+  tenant?: string;
+  json?: boolean;
+}
+
+function insertCommand(): Command {
+  return withSignature(withSocketOptions(new Command('insert')))
+    .description(
+      "Says, in maintenance, what an insert that remembers holds now (a tape that was changed): nothing, or one tenant's sound. Others are kept from it.",
+    )
+    .argument('<name>', 'the insert')
+    .option('--empty', 'it holds nothing')
+    .option('--tenant <id>', "it holds this tenant's sound")
+    .option('--json', 'JSON on stdout')
+    .addHelpText(
+      'after',
+      '\nExample:\n  outboard maintenance insert deck --empty --key technician/key.jwk --reason "new tape, heard through"',
+    )
+    .action(async (insert: string, o: InsertOptions) => {
+      const output = createOutput(o);
+      if ((o.empty === true) === (o.tenant !== undefined))
+        throw new OutboardError('usage', 'say what the insert holds: either --empty or --tenant ID');
+      const tenant = o.tenant ?? null;
+      const answer = await requestSession({ action: 'maintenance.insert', holds: { insert, tenant }, seconds: 1 }, o);
+      output.object({ ok: true, insert, tenant, ...answer });
+      output.line(`${insert} ${tenant === null ? 'is empty' : `holds the sound of ${tenant}`}: noted and audited`);
     });
 }
 

@@ -2,7 +2,13 @@
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { importOpenMidi, loadProfiles, type Profile, parseProfile } from '../../drivers/processors/index.js';
+import {
+  GUESSED_GAIN_DB,
+  importOpenMidi,
+  loadProfiles,
+  type Profile,
+  parseProfile,
+} from '../../drivers/processors/index.js';
 import { readText } from './files.js';
 import { createOutput } from './output.js';
 
@@ -125,7 +131,7 @@ function importCommand(): Command {
       `
 The data are licensed CC BY-SA 4.0 by their contributors: what you make of them is under that licence too, and none of them are part
 of outboard. They know controllers and ranges, nothing of identity, read-back, timing and danger. What sounds loud by its name gets a
-safe value and counts as ${60} dB of gain until you know better. Prove every line against the manual and the unit.
+safe value and counts as ${GUESSED_GAIN_DB} dB of gain until you know better. Prove every line against the manual and the unit.
 
 Examples:
   outboard profiles import "Chase Bliss/Preamp MKII.csv" > chase-bliss.preamp-mkii.yaml

@@ -141,6 +141,7 @@ export class Bench {
         gear: this.gear,
         runs: this.runs,
         archive: this.archive,
+        memory,
         mode: () => mode.mode,
       }),
       standing: () => ({ mode: mode.mode, until: this.maintenance.session?.until ?? null }),

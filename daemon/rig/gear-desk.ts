@@ -71,6 +71,8 @@ export class GearDesk {
   async safe(processor: string): Promise<RecalledSetting[]> {
     const { rack } = this.#o;
     const [failure] = await rack.safe([processor]);
+    // The safe state of some has the front panel locked, and here somebody stands before it.
+    await rack.handBack([processor]);
     if (failure) throw failure.error;
     return [...(rack.lastSafe(processor) ?? [])];
   }

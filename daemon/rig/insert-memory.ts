@@ -2,7 +2,7 @@
  * What an insert remembers (a tape, a delay line, a reverb): how long, whose it is, and how it is made to forget. Who owns it stands in the
  * journal, so that a restart forgets nothing; what nobody knows counts as somebody's.
  */
-import type { RecalledSetting, RigConfig } from '../../core/contract/index.js';
+import type { InsertHolds, RecalledSetting, RigConfig } from '../../core/contract/index.js';
 import { OutboardError } from '../../core/errors.js';
 import type { Profile, Steps } from '../../drivers/processors/profile.js';
 import type { Logger } from '../log.js';
@@ -68,6 +68,44 @@ export class InsertMemory {
     });
   }
 
+  /**
+   * Of what a take of this tenant needs flushed, the first that no flush could prove to be empty: a unit on it does not confirm that it erases.
+   */
+  strange(tenant: string, inserts: readonly IsolatedInsert[]): OutboardError | undefined {
+    return this.toFlush(tenant, inserts).flatMap((name) => this.#unprovable(name) ?? [])[0];
+  }
+
+  #unprovable(insert: string): OutboardError | undefined {
+    const { config, profiles } = this.#o;
+    const blind = processorsOf(config, insert).find(({ profile }) => confirmsNothing(profiles.get(profile)));
+    if (blind === undefined) return undefined;
+    return new OutboardError(
+      'insert.owner',
+      `${insert} may hold another tenant's sound, and ${blind.name} does not confirm that it erases: a technician has to say what it holds`,
+      { details: { insert, processor: blind.name } },
+    );
+  }
+
+  /**
+   * A technician's word: the insert holds this tenant's sound, or nobody's for null. It is the only one there is where a unit confirms nothing.
+   * @throws OutboardError chain.insert for an insert that remembers nothing, or that there is not
+   */
+  declare({ insert, tenant }: InsertHolds, technician: string, reason: string): void {
+    const { journal } = this.#o;
+    if (this.secondsOf(insert) === 0) {
+      const known = [...this.#seconds].flatMap(([name, seconds]) => (seconds > 0 ? [name] : []));
+      const has =
+        known.length === 0 ? 'no insert of this rig remembers anything' : `those that do are ${known.join(', ')}`;
+      throw new OutboardError('chain.insert', `no insert "${insert}" remembers anything; ${has}`, {
+        details: { path: 'session.holds.insert', value: insert, allowed: known },
+      });
+    }
+    journal.db.commit('insert.declared', () => {
+      journal.setInsertTenant(insert, tenant ?? NOBODY);
+      journal.audit.append('insert.declared', { insert, tenant, technician, reason });
+    });
+  }
+
   /** Inside a commit: from now on the insert holds this tenant's sound. */
   own(insert: string, tenant: string): void {
     if (this.secondsOf(insert) > 0) this.#o.journal.setInsertTenant(insert, tenant);
@@ -78,16 +116,19 @@ export class InsertMemory {
    * to play what it holds, so that no mute and no low level hides what is still there. A unit whose profile has a procedure (a tape that is erased)
    * goes through it first; then silence is played for as long as the insert remembers.
    *
-   * @throws OutboardError insert.noisy | insert.unheard | processor.*
+   * @throws OutboardError insert.owner, before anything is done, where no flush could be believed | insert.noisy | insert.unheard | processor.*
    */
   async flush(insert: string, engine: Engine, signal: AbortSignal): Promise<void> {
-    const { patching } = this.#o;
+    const { patching, rack } = this.#o;
+    const unprovable = this.#unprovable(insert);
+    if (unprovable) throw unprovable;
     try {
       await patching.connect([insert]);
       await this.#forget(insert, engine, signal);
     } finally {
       await this.#stopPlaying(insert);
       await patching.disconnect([insert]);
+      await rack.handBack(processorsOf(this.#o.config, insert).map(({ name }) => name));
     }
   }
 
@@ -198,6 +239,17 @@ function believe(name: string, recalled: readonly RecalledSetting[]): void {
     throw new OutboardError('processor.unverified', `${name} does not say that it did what makes it forget`, {
       details: { processor: name, settings: doubtful },
     });
+}
+
+/** True when something that makes the unit forget, or be heard, is sent without proof. */
+function confirmsNothing(profile: Profile | undefined): boolean {
+  const { memory, hearing = [], params } = profile ?? {};
+  const steps = [...(memory !== undefined && 'procedure' in memory ? memory.procedure : []), ...hearing];
+  return steps.some(
+    (step) =>
+      'set' in step &&
+      Object.keys(step.set).some((key) => ['none', 'ack'].includes(params?.get(key.split('@')[0]!)?.verifyBy ?? '')),
+  );
 }
 
 /** JSON has no infinity: digital silence is null. */

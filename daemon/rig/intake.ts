@@ -18,6 +18,7 @@ import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import type { Profile } from '../../drivers/processors/profile.js';
 import type { ClockSync } from '../clock-sync.js';
+import type { InsertMemory } from './insert-memory.js';
 import { type JobPlan, planJob } from './job-rules.js';
 import { isOpen, type JobRow } from './journal/jobs.js';
 import type { Journal } from './journal/journal.js';
@@ -35,6 +36,7 @@ export interface IntakeOptions {
   profiles: ReadonlyMap<string, Profile>;
   clock: ClockSync;
   wrappingKeys: ReadonlyMap<string, webcrypto.CryptoKey>;
+  memory: Pick<InsertMemory, 'strange'>;
   /** A cancel of a job that has not been sealed: the bounce ends, then `cancelled` is committed. */
   cancel(job: JobRow): Promise<void>;
 }
@@ -198,6 +200,9 @@ export class Intake {
       return this.#refuse(offer, prepared);
     }
     const { plan, grant } = prepared;
+    // Before it is fetched: no flush would ever be believed, so that the take would never roll.
+    const strange = this.#o.memory.strange(plan.tenant, plan.inserts);
+    if (strange) return this.#refuse(offer, strange);
     const { limits } = config;
     if (!clock.trusted())
       return this.#refuse(offer, new OutboardError('rig.clock', 'the clock of this rig is not synchronised'));

@@ -165,6 +165,11 @@ export class Rack {
     await Promise.all(this.units.map((unit) => this.#givePanel(unit)));
   }
 
+  /** Whoever took these units meanwhile, for a safe state or a flush, is done: in maintenance their front panels are for people again. */
+  async handBack(names: readonly string[]): Promise<void> {
+    if (this.#attended) await Promise.all(names.map((name) => this.#givePanel(this.unit(name))));
+  }
+
   async #givePanel(unit: ProcessorUnit): Promise<void> {
     if (!isWell(unit.state)) return;
     try {

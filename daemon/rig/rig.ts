@@ -175,7 +175,18 @@ export class Rig {
     this.#transfers = transfers;
     this.#bench = bench;
     this.#scheduler = scheduler;
-    this.#intake = new Intake({ config, trims, journal, spool, trust, profiles, clock, wrappingKeys, cancel });
+    this.#intake = new Intake({
+      config,
+      trims,
+      journal,
+      spool,
+      trust,
+      profiles,
+      clock,
+      wrappingKeys,
+      memory,
+      cancel,
+    });
     const report = new RigReport({
       ...options,
       mode: this.#mode,

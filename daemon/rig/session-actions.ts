@@ -4,6 +4,7 @@ import { OutboardError } from '../../core/errors.js';
 import type { HistoryArchive } from './calibration/history-archive.js';
 import type { CalibrationRuns } from './calibration/runs.js';
 import type { GearDesk } from './gear-desk.js';
+import type { InsertMemory } from './insert-memory.js';
 import type { Maintenance } from './maintenance.js';
 import type { SessionHandler, SessionRequest } from './session-requests.js';
 
@@ -12,11 +13,12 @@ export interface SessionActionsContext {
   gear: Pick<GearDesk, 'check' | 'set' | 'safe' | 'identify'>;
   runs: Pick<CalibrationRuns, 'begin' | 'answer' | 'requireNone'>;
   archive: Pick<HistoryArchive, 'setBaseline'>;
+  memory: Pick<InsertMemory, 'declare'>;
   mode(): Mode;
 }
 
 export function sessionActions(c: SessionActionsContext): Record<SessionAction, SessionHandler> {
-  const { maintenance, gear, runs, archive } = c;
+  const { maintenance, gear, runs, archive, memory } = c;
   /** Draining is not enough: a take may still use the unit. */
   const inMaintenance = (what: string) => {
     const mode = c.mode();
@@ -42,6 +44,15 @@ export function sessionActions(c: SessionActionsContext): Record<SessionAction, 
     'maintenance.enter': onRig(({ seconds, reason, technician }) => maintenance.enter(seconds, reason, technician)),
     'maintenance.exit': onRig(() => maintenance.exit('a technician ended it')),
     'maintenance.release': onRig(({ reason }) => maintenance.release(reason)),
+    'maintenance.insert': {
+      audited: ({ holds }) => ({ holds: holds ?? null }),
+      handle: ({ holds, technician, reason }) => {
+        inMaintenance('it is said what inserts hold');
+        if (!holds) throw missing('holds');
+        memory.declare(holds, technician, reason);
+        return {};
+      },
+    },
     'processors.set': onProcessor(async (name, { settings = {} }) => {
       gear.check(name, settings);
       return { settings: await gear.set(name, settings) };

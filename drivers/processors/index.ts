@@ -1,5 +1,5 @@
 /** What the rest of the house uses of the processors. */
-export { type Imported, importOpenMidi } from './openmidi.js';
+export { GUESSED_GAIN_DB, type Imported, importOpenMidi } from './openmidi.js';
 export type { PathModifier } from './path-modifier.js';
 export type { LocalChange, ProcessorUnit, UnitState } from './processor-unit.js';
 export { loadProfiles, type Profile, parseProfile } from './profile.js';

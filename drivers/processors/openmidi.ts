@@ -3,7 +3,9 @@
  * of this package. The data know controllers and their ranges, and nothing of identity, read-back, timing or danger: what they do not say is
  * written so that it errs on the safe side, and marked as unproven.
  */
-import { OutboardError } from '../../core/errors.js';
+import { asOutboardError, OutboardError } from '../../core/errors.js';
+import { NRPN_CONTROLLERS } from './codec-controller.js';
+import { compileProfile } from './profile.js';
 
 export interface Imported {
   /** The content of a profile file. */
@@ -19,7 +21,11 @@ const LOUD = /gain|drive|level|vol|output|fuzz|dist|boost|fader|amp/i;
 /** What writes into the unit's memory, or resets it: a controller that no recall may touch. */
 const DESTRUCTIVE = /reset|\bsave\b|\bstore\b|factory|preset|program|erase|\binit/i;
 /** Of a control that can be loud by its name and whose law nobody published. */
-const GUESSED_GAIN_DB = 60;
+export const GUESSED_GAIN_DB = 60;
+/** The one label that says that nothing is added. */
+const OFF = /^(off|bypass(ed)?|muted?)$/i;
+/** Controllers from here on are channel mode messages (All Sound Off, Local Control …; MIDI 1.0), whatever a data set calls them. */
+const CHANNEL_MODE = 120;
 
 /** @throws OutboardError profile.import for a text that is no such file or holds no parameter that can be set */
 export function importOpenMidi(text: string, source: string): Imported {
@@ -28,9 +34,12 @@ export function importOpenMidi(text: string, source: string): Imported {
   const { manufacturer = '', device = '' } = first ?? {};
   const skipped: string[] = [];
   const params: Record<string, unknown> = {};
-  const state: Record<string, number> = {};
+  const state: Record<string, string | number> = {};
   const vectors: unknown[] = [];
   const taken = new Map<string, string>();
+  /** Controllers that NRPNs share among themselves and with nobody else, each with the first that has it. */
+  const shared = new Map<string, string>();
+  const documentOf = documentFor(manufacturer, device, source);
   for (const row of rows) {
     const label = [row['section'], row['parameter_name']].filter(Boolean).join(': ');
     const wire = wireOf(row);
@@ -44,57 +53,97 @@ export function importOpenMidi(text: string, source: string): Imported {
       );
       continue;
     }
-    const clash = wire.claims.map((claim) => taken.get(claim)).find((other) => other !== undefined);
+    const clash = [
+      ...wire.claims.map((claim) => taken.get(claim) ?? shared.get(claim)),
+      ...wire.shares.map((claim) => taken.get(claim)),
+    ].find((other) => other !== undefined);
     if (clash !== undefined) {
       skipped.push(`${label}: the same controller as ${clash}, which is likely another mode of the unit`);
       continue;
     }
     const name = nameOf(label, params);
     const meanings = wire.bits <= 7 ? meaningsOf(row['usage'] ?? '', wire.min, wire.max) : undefined;
-    const loud = meanings === undefined && LOUD.test(label);
-    params[name] = {
+    const loud = LOUD.test(label);
+    const [value, w] = meanings === undefined ? [wire.min, wire.min] : quietest(meanings);
+    const vector = { set: { [name]: value }, tx: wire.message(w) };
+    const param = {
       ...(meanings === undefined
         ? { kind: 'number', unit: 'raw', min: wire.min, max: wire.max, step: 1, taper: { t: 'linear' } }
         : { kind: 'enum', taper: { t: 'enum', map: meanings } }),
       wire: wire.wire,
       verify: { by: 'none' },
-      ...(loud ? { gain: { atMostDb: GUESSED_GAIN_DB }, hazard: 'level' } : {}),
+      ...(loud ? { gain: guessedGain(meanings), hazard: 'level' } : {}),
     };
+    const safe = loud ? { [name]: value } : {};
+    const fault = faultOf(documentOf({ params: { [name]: param }, state: safe, vectors: [vector] }));
+    if (fault !== undefined) {
+      skipped.push(`${label}: ${fault}`);
+      continue;
+    }
+    params[name] = param;
+    Object.assign(state, safe);
+    vectors.push(vector);
     for (const claim of wire.claims) taken.set(claim, name);
-    if (loud) state[name] = wire.min;
-    const [value, w] = meanings === undefined ? [wire.min, wire.min] : firstOf(meanings);
-    vectors.push({ set: { [name]: value }, tx: wire.message(w) });
+    for (const claim of wire.shares) if (!shared.has(claim)) shared.set(claim, name);
   }
   if (vectors.length === 0) throw problem(source, 'holds no parameter with a controller or an NRPN');
-  return {
-    skipped,
-    document: {
-      schema: 'outboard.profile/1',
-      id: idOf(`${manufacturer}.${device}`),
-      version: '0.1.0',
-      sources: [{ kind: 'dataset', ref: `OpenMIDI (pencilresearch/midi), ${source}, CC BY-SA 4.0` }],
-      evidence: {
-        mark: 'unproven',
-        says: 'Made from a community data set: controllers and ranges only. Prove every line against the manual and the unit.',
-      },
-      device: { make: manufacturer, model: device, class: ['midi'] },
-      transport: { kind: 'midi', link: 'din' },
-      framing: { kind: 'midi' },
-      pacing: { gapMs: 4, replyMs: 300, bytesPerSec: 3125, maxInFlight: 1, retries: 0 },
-      vars: { ch: { type: 'int', min: 1, max: 16, default: 1 } },
-      identity: { strength: 'none', operatorConfirm: true, steps: [] },
-      params,
-      order: ['*'],
-      safe: { state, settleMs: 100, onLinkLoss: 'operator' },
-      sim: { replyMs: [0, 0], identity: [], errors: {} },
-      vectors,
+  return { skipped, document: documentOf({ params, state, vectors }) };
+}
+
+interface Parts {
+  params: Record<string, unknown>;
+  state: Record<string, string | number>;
+  vectors: readonly unknown[];
+}
+
+/** The file around what the rows say. */
+function documentFor(manufacturer: string, device: string, source: string) {
+  return ({ params, state, vectors }: Parts): Record<string, unknown> => ({
+    schema: 'outboard.profile/1',
+    id: idOf(`${manufacturer}.${device}`),
+    version: '0.1.0',
+    sources: [{ kind: 'dataset', ref: `OpenMIDI (pencilresearch/midi), ${source}, CC BY-SA 4.0` }],
+    evidence: {
+      mark: 'unproven',
+      says: 'Made from a community data set: controllers and ranges only. Prove every line against the manual and the unit.',
     },
-  };
+    device: { make: manufacturer, model: device, class: ['midi'] },
+    transport: { kind: 'midi', link: 'din' },
+    framing: { kind: 'midi' },
+    pacing: { gapMs: 4, replyMs: 300, bytesPerSec: 3125, maxInFlight: 1, retries: 0 },
+    vars: { ch: { type: 'int', min: 1, max: 16, default: 1 } },
+    identity: { strength: 'none', operatorConfirm: true, steps: [] },
+    params,
+    order: ['*'],
+    safe: { state, settleMs: 100, onLinkLoss: 'operator' },
+    sim: { replyMs: [0, 0], identity: [], errors: {} },
+    vectors,
+  });
+}
+
+/** Why a profile of this one row would be refused: such a row is left out, and the others are not. */
+function faultOf(document: Record<string, unknown>): string | undefined {
+  try {
+    compileProfile(document);
+    return undefined;
+  } catch (cause) {
+    return asOutboardError(cause).message;
+  }
+}
+
+/** Nobody published what a loud control adds; of a switch every label but one that says "off" counts as much. */
+function guessedGain(meanings: Meanings | undefined): object {
+  if (meanings === undefined) return { atMostDb: GUESSED_GAIN_DB };
+  const db = Object.keys(meanings).map((label) => [label, OFF.test(label) ? 0 : GUESSED_GAIN_DB]);
+  return { db: Object.fromEntries(db) };
 }
 
 interface WireOf {
   wire: Record<string, unknown>;
+  /** What is its alone. */
   claims: string[];
+  /** What it has with others of its kind. */
+  shares: string[];
   bits: number;
   min: number;
   max: number;
@@ -108,13 +157,15 @@ function wireOf(row: Row): WireOf | string {
   const kind = cc !== undefined ? 'cc' : 'nrpn';
   if (cc === undefined && (msb === undefined || low === undefined)) return 'it has neither a controller nor an NRPN';
   if ([cc, lsb, msb, low].some((number) => number !== undefined && number > 127)) return 'a controller above 127';
+  if ([cc, lsb].some((number) => number !== undefined && number >= CHANNEL_MODE))
+    return 'controllers from 120 on are channel mode messages (All Sound Off, Local Control …)';
   const [least, most] = [numberOf(row[`${kind}_min_value`]) ?? 0, numberOf(row[`${kind}_max_value`]) ?? 127];
   if (least >= most || most > 16_383) return `its range is ${least} to ${most}`;
   const hex = (...bytes: number[]): string => bytes.map((b) => b.toString(16).toUpperCase().padStart(2, '0')).join(' ');
   if (cc !== undefined && lsb === undefined) {
     if (most > 127) return `its range is ${least} to ${most} and it has no second controller`;
     const message = (w: number): string => hex(0xb0, cc, w);
-    return { wire: { enc: 'cc7', cc }, claims: [`cc ${cc}`], bits: 7, min: least, max: most, message };
+    return { wire: { enc: 'cc7', cc }, claims: [`cc ${cc}`], shares: [], bits: 7, min: least, max: most, message };
   }
   // 16256 is 127 in the upper seven of fourteen bits: the lower ones say nothing.
   const bits =
@@ -128,6 +179,7 @@ function wireOf(row: Row): WireOf | string {
     return {
       wire: { enc: 'cc14', cc, lsb, bits, order: 'msb-lsb' },
       claims: [`cc ${cc}`, `cc ${lsb}`],
+      shares: [],
       bits,
       min,
       max,
@@ -137,6 +189,7 @@ function wireOf(row: Row): WireOf | string {
   return {
     wire: { enc: 'nrpn', msb: upper, lsb: lower, bits },
     claims: [`nrpn ${upper}:${lower}`],
+    shares: NRPN_CONTROLLERS.map((controller) => `cc ${controller}`),
     bits,
     min,
     max,
@@ -149,22 +202,24 @@ type Meanings = Record<string, number | [number, number]>;
 
 /** `0-63: Off; 64-127: On` names ranges that mean the same; with a tilde a range is continuous, and no set of names. */
 function meaningsOf(usage: string, min: number, max: number): Meanings | undefined {
-  const found: Meanings = {};
+  const found = new Map<string, number | [number, number]>();
   let next = min;
   for (const part of usage.split(';').filter((text) => text.trim() !== '')) {
     const [, from, to, label] = /^\s*(\d+)(?:\s*-\s*(\d+))?\s*:\s*(.+?)\s*$/.exec(part) ?? [];
     if (from === undefined || label === undefined) return undefined;
     const [a, b] = [Number(from), Number(to ?? from)];
     const name = label.slice(0, 60);
-    if (a < next || b < a || b > max || Object.hasOwn(found, name)) return undefined;
-    found[name] = a === b ? a : [a, b];
+    if (a < next || b < a || b > max || found.has(name)) return undefined;
+    found.set(name, a === b ? a : [a, b]);
     next = b + 1;
   }
-  return Object.keys(found).length < 2 ? undefined : found;
+  return found.size < 2 ? undefined : Object.fromEntries(found);
 }
 
-function firstOf(meanings: Meanings): [string, number] {
-  const [label, numbers] = Object.entries(meanings)[0] as [string, number | [number, number]];
+/** What says "off", or else the first. */
+function quietest(meanings: Meanings): [string, number] {
+  const all = Object.entries(meanings);
+  const [label, numbers] = all.find(([name]) => OFF.test(name)) ?? (all[0] as [string, number | [number, number]]);
   return [label, typeof numbers === 'number' ? numbers : numbers[0]];
 }
 

@@ -307,7 +307,8 @@ export const ProfileDocument = z.strictObject({
     }),
   }),
   panel: SettingState.optional().meta({
-    description: 'what gives the front panel to people: set in maintenance; after it, each goes back to its default',
+    description:
+      'what gives the front panel to people: set in maintenance, and when the rig stops; after it, each goes back to its default',
   }),
   memory: z
     .union([

@@ -294,15 +294,20 @@ class WiredUnit implements ProcessorUnit {
     }
   }
 
-  /** Takes leave of a unit that is listening: its front panel is unlocked, if that is how its sessions end. */
+  /** Takes leave of a unit that is listening: its front panel is people's again, by the profile's settings and the end of its session. */
   async #leave(exchange: Exchange): Promise<void> {
-    const { end } = this.profile.session;
-    if (this.state !== 'ready' || end.length === 0) return;
+    const { session, pacing, panel } = this.profile;
+    const targets = resolveSettings(this.profile, panel.free);
+    const recall = this.#session?.recall;
+    if (this.state !== 'ready' || recall === undefined || session.end.length + targets.length === 0) return;
     this.#session = undefined;
-    const { replyMs, retries } = this.profile.pacing;
-    const limitMs = LEAVE_MS + end.length * (retries + 1) * replyMs;
+    const limitMs = LEAVE_MS + (session.end.length + targets.length) * (pacing.retries + 1) * pacing.replyMs;
+    const farewell = async () => {
+      if (targets.length > 0) await recall.apply(targets, { direct: true });
+      await exchange.say(session.end);
+    };
     try {
-      await within(limitMs, exchange.say(end), () => new Error('the unit does not answer'));
+      await within(limitMs, farewell(), () => new Error('the unit does not answer'));
     } catch (error) {
       this.#logger?.warn({ processor: this.name, error: messageOf(error) }, 'the session with the unit was not ended');
     }

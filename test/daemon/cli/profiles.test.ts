@@ -69,6 +69,63 @@ test('a data set becomes a profile that is in order, and what was left out is sa
   assert.equal(profile.params.get('depth')?.max, 255);
 });
 
+test('a switch that sounds loud has a hazard, a safe value and the guessed gain', async (t) => {
+  const file = join(await scratch(t), 'loud.csv');
+  await writeFile(
+    file,
+    `${CSV.split('\n')[0]}
+Acme,Fuzz 1,,Gain mode,,20,,0,127,,,,,,,0-based,,0-63: Low; 64-127: High
+Acme,Fuzz 1,,Fuzz,,26,,0,3,,,,,,,0-based,,1: Open; 2: Off; 3: Gated
+Acme,Fuzz 1,,Colour,,27,,0,3,,,,,,,0-based,,1: Red; 2: Blue
+`,
+  );
+  const ended = await outboard('profiles', 'import', file);
+  assert.equal(ended.code, 0, ended.stderr);
+  const { params, safeState } = parseProfile(ended.stdout, 'import');
+  assert.deepEqual(safeState, { gainMode: 'Low', fuzz: 'Off' });
+  const of = (name: string, value: string) => params.get(name)?.gain?.of(value);
+  assert.deepEqual([of('gainMode', 'Low'), of('gainMode', 'High')], [60, 60]);
+  assert.deepEqual([of('fuzz', 'Off'), of('fuzz', 'Open'), of('fuzz', 'Gated')], [0, 60, 60]);
+  assert.deepEqual(
+    [...params.values()].map(({ hazard }) => hazard),
+    ['level', 'level', undefined],
+  );
+});
+
+test('a row that no profile can hold is left out with the reason, and the others are not', async (t) => {
+  const file = join(await scratch(t), 'mixed.csv');
+  await writeFile(
+    file,
+    `${CSV.split('\n')[0]}
+Acme,Mix,,Depth,,,,,,,1,24,0,16320,,0-based,,
+Acme,Mix,,Rate,,,,,,,1,25,0,127,,0-based,,
+Acme,Mix,,Data,,6,,0,127,,,,,,,0-based,,
+Acme,Mix,,Silence,,120,,0,127,,,,,,,0-based,,
+Acme,Mix,,Keys,,122,,0,127,,,,,,,0-based,,
+Acme,Mix,,Pair,,20,124,0,16383,,,,,,,0-based,,
+Acme,Mix,,Odd,,21,,0,127,,,,,,,0-based,,0-63: __proto__; 64-127: On
+Acme,Mix,,Tone,,22,,0,127,,,,,,,0-based,,
+`,
+  );
+  const ended = await outboard('profiles', 'import', file);
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.deepEqual([...parseProfile(ended.stdout, 'import').params.keys()], ['depth', 'rate', 'tone']);
+  assert.match(ended.stderr, /left out: Data: the same controller as depth/);
+  for (const name of ['Silence', 'Keys', 'Pair'])
+    assert.match(ended.stderr, new RegExp(`left out: ${name}: .*channel mode`));
+  assert.match(ended.stderr, /left out: Odd: /);
+  await writeFile(
+    file,
+    `${CSV.split('\n')[0]}
+Acme,Mix,,Data,,38,,0,127,,,,,,,0-based,,
+Acme,Mix,,Depth,,,,,,,1,24,0,16320,,0-based,,
+`,
+  );
+  const other = await outboard('profiles', 'import', file);
+  assert.equal(other.code, 0, other.stderr);
+  assert.match(other.stderr, /left out: Depth: the same controller as data/);
+});
+
 test('what is no such data set is refused', async (t) => {
   const file = join(await scratch(t), 'x.csv');
   for (const text of ['a,b\n1,2\n', '', CSV.split('\n')[0]!, `${CSV}"open`]) {

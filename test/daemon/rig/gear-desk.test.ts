@@ -94,3 +94,17 @@ test('a unit that is away is shown with what it was last heard to say, and nothi
   assert.equal(processor.lastError?.code, 'processor.lost');
   await assert.rejects(desk.safe('eq'), { code: 'processor.lost' });
 });
+
+test('a safe state that locks the front panel leaves it to the technician who asked for it', async (t) => {
+  const all = await virtualRack(t, {
+    processors: { deck: { profile: 'sony.9pin', insert: 'a', port: { virtual: true } } },
+  });
+  const { unit } = all.wires.get('deck')!;
+  const desk = new GearDesk({ ...all, mode: () => 'maintenance' });
+  await desk.safe('deck');
+  assert.equal(unit.value('local'), false, 'nobody is at the gear');
+  await all.rack.attend(true);
+  await desk.safe('deck');
+  assert.equal(unit.value('local'), true);
+  assert.equal(unit.value('transport'), 'stop');
+});

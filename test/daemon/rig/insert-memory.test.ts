@@ -55,6 +55,7 @@ async function bench(
       disconnect: async ([insert]: string[]) => void order.push(`disconnect ${insert}`),
     },
     rack: {
+      handBack: async (names: string[]) => void order.push(`hand back ${names}`),
       safe: async (names: string[]) => {
         order.push(`safe ${names}`);
         return await Promise.all(names.map((name) => safe(name).catch((error) => ({ processor: name, error }))));
@@ -81,7 +82,7 @@ describe('a flush', () => {
   it('listens to gear in its safe state, so that no mute hides what is left, and notes the insert as quiet', async (t) => {
     const { flush, order, journal } = await bench(t, [Number.NEGATIVE_INFINITY]);
     await flush();
-    assert.deepEqual(order, ['connect tape', 'safe deck', 'flush 1 2 3', 'disconnect tape']);
+    assert.deepEqual(order, ['connect tape', 'safe deck', 'flush 1 2 3', 'disconnect tape', 'hand back deck']);
     assert.equal(journal.insertTenant('tape'), '');
   });
 
@@ -104,7 +105,7 @@ describe('a flush', () => {
       Promise.reject(new OutboardError('processor.lost', 'gone')),
     );
     await assert.rejects(flush(), { code: 'processor.lost' });
-    assert.deepEqual(order, ['connect tape', 'safe deck', 'disconnect tape']);
+    assert.deepEqual(order, ['connect tape', 'safe deck', 'disconnect tape', 'hand back deck']);
     assert.equal(journal.insertTenant('tape'), 'tenant-before');
   });
 
@@ -137,6 +138,7 @@ describe('what lets nothing through when it is safe', () => {
       'flush 1 2 3',
       'safe deck',
       'disconnect tape',
+      'hand back deck',
     ]);
   });
 
@@ -144,6 +146,42 @@ describe('what lets nothing through when it is safe', () => {
     const { flush, journal } = await bench(t, [-120], undefined, 'verified', { silentWhenSafe: true });
     await assert.rejects(flush(), { code: 'insert.unheard', details: { insert: 'tape', processor: 'deck' } });
     assert.equal(journal.insertTenant('tape'), 'tenant-before');
+  });
+});
+
+describe('a deck that confirms nothing', () => {
+  const params = new Map([['transport', { verifyBy: 'none' }]]);
+  const onTape = [{ name: 'tape', loudDb: 0, amplifyDb: 0 }];
+
+  it('is not erased in vain: its insert is refused to others until a technician says what it holds', async (t) => {
+    const { memory, flush, order, journal } = await bench(t, [], undefined, 'sent, unverified', { params });
+    await assert.rejects(flush(), { code: 'insert.owner', details: { insert: 'tape', processor: 'deck' } });
+    assert.deepEqual(order, []);
+    assert.equal(memory.strange('tenant-next', onTape)?.code, 'insert.owner');
+    assert.equal(memory.strange('tenant-before', onTape), undefined);
+
+    memory.declare({ insert: 'tape', tenant: null }, 'technician.main', 'new tape');
+    assert.equal(memory.strange('tenant-next', onTape), undefined);
+    journal.db.commit('rolls', () => memory.own('tape', 'tenant-next'));
+    assert.equal(memory.strange('tenant-next', onTape), undefined);
+    assert.equal(memory.strange('tenant-before', onTape)?.code, 'insert.owner');
+
+    const before = journal.audit.head().seq;
+    memory.declare({ insert: 'tape', tenant: 'tenant-before' }, 'technician.main', 'the old tape again');
+    assert.equal(journal.audit.head().seq, before + 1);
+    assert.equal(memory.strange('tenant-before', onTape), undefined);
+    assert.equal(memory.strange('tenant-next', onTape)?.code, 'insert.owner');
+    for (const insert of ['wire', 'nothing'])
+      assert.throws(() => memory.declare({ insert, tenant: null }, 'technician.main', 'a slip'), {
+        code: 'chain.insert',
+        message: /tape, reverb/,
+      });
+  });
+
+  it('is no matter of one that does: a flush is believed there', async (t) => {
+    const sure = new Map([['transport', { verifyBy: 'readback' }]]);
+    const { memory } = await bench(t, [], undefined, 'verified', { params: sure });
+    assert.equal(memory.strange('tenant-next', onTape), undefined);
   });
 });
 

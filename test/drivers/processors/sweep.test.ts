@@ -4,7 +4,13 @@ import { test } from 'node:test';
 import type { SettingValue } from '../../../core/contract/primitives.js';
 import { compare, type Decimal, decimalOf } from '../../../drivers/processors/decimal.js';
 import { indicesOf, type Parameter } from '../../../drivers/processors/parameter.js';
-import { bindProfile, compileProfile, loadProfiles, type Profile, parseProfile } from '../../../drivers/processors/profile.js';
+import {
+  bindProfile,
+  compileProfile,
+  loadProfiles,
+  type Profile,
+  parseProfile,
+} from '../../../drivers/processors/profile.js';
 import { checkSettings, settingKey } from '../../../drivers/processors/settings.js';
 import { createUnit } from '../../../drivers/processors/unit.js';
 import { type AnswerFault, createVirtualTransport } from '../../../drivers/processors/virtual-unit.js';
@@ -128,6 +134,9 @@ for (const profile of profiles.values()) {
     }
     await unit.safe();
     for (const [key, value] of Object.entries(hasty.safeState)) assert.equal(transport.unit.value(key), value, key);
+    await unit.stop();
+    for (const [key, value] of Object.entries(hasty.panel.free))
+      assert.equal(transport.unit.value(key), value, `${key}: the panel is people's when the rig has gone`);
   });
 }
 
