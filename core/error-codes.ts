@@ -321,6 +321,7 @@ export const ERRORS = {
     advice: 'The stored document is not the one that was signed. Restore the history from a backup.',
   },
   'history.unknown': { exit: NOINPUT, advice: '`outboard calibration history` lists the runs that there are.' },
+  'history.partial': { exit: DATA, advice: 'Measure again, and make that run the baseline.' },
   'history.known': { exit: DATA, advice: 'A run and a version are written once. Give the new one another name.' },
   'limits.version': {
     exit: CONFIG,

@@ -47,6 +47,8 @@ interface RunRow {
 }
 
 const IS_BASELINE = 'EXISTS (SELECT 1 FROM baseline WHERE baseline.run_id = run.id) AS baseline';
+/** Of a run that came to its end: what one had until it was broken off, or over which the gear moved, is no reading of anything. */
+const WHOLE = "json_extract(run.summary, '$.problem') IS NULL";
 
 export class History {
   readonly #file: string;
@@ -155,7 +157,7 @@ export class History {
       ['started_at >= ?', since],
     ].filter(([, value]) => value !== undefined);
     const clauses = asked.map(([clause]) => clause);
-    if (whole) clauses.push("json_extract(summary, '$.problem') IS NULL");
+    if (whole) clauses.push(WHOLE);
     const where = clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '';
     return this.#open
       .prepare<unknown[], RunRow>(
@@ -172,6 +174,15 @@ export class History {
       .sort((a, b) => b.startedAt - a.startedAt);
   }
 
+  /** As `newest`; of a kind whose newest run did not come to its end, also the newest that did. */
+  standing(insert: string): RunSummary[] {
+    return this.newest(insert)
+      .flatMap((run) =>
+        run.problem === null ? run : [run, ...this.list({ insert, kind: run.kind, whole: true, limit: 1 })],
+      )
+      .sort((a, b) => b.startedAt - a.startedAt);
+  }
+
   /** Valid readings of the measurements with these names, each comparable set of them for itself. */
   series({ insert, names, since, points: most = -1 }: SeriesQuery): Series[] {
     const rows = this.#open
@@ -185,7 +196,7 @@ export class History {
       { run: string; kind: CalibrationKind; at: number; value: number; passed: number | null }
     >(
       `SELECT run, kind, started_at AS at, value, reading.passed AS passed FROM reading JOIN run ON run.id = run_id
-       WHERE series_id = ? AND value IS NOT NULL AND started_at >= ?
+       WHERE series_id = ? AND value IS NOT NULL AND started_at >= ? AND ${WHOLE}
        ORDER BY started_at DESC, run.id DESC, position DESC LIMIT ?`,
     );
     return rows
@@ -222,7 +233,7 @@ export class History {
          FROM baseline JOIN run ON run.id = baseline.run_id JOIN reading ON reading.run_id = run.id
            JOIN series ON series.id = reading.series_id
          WHERE run.insert_name = ? AND run.setup = ? AND series.key = ? AND series.insert_name = run.insert_name
-           AND value IS NOT NULL
+           AND value IS NOT NULL AND ${WHOLE}
          ORDER BY run.kind = ? DESC, baseline.id DESC LIMIT 1`,
       )
       .get(run.insert, setup, key, run.kind);
@@ -230,7 +241,7 @@ export class History {
     const later = this.#open
       .prepare<unknown[], { value: number }>(
         `SELECT value FROM reading JOIN run ON run.id = run_id
-         WHERE series_id = ? AND setup = ? AND started_at >= ? AND run.id <> ? AND value IS NOT NULL
+         WHERE series_id = ? AND setup = ? AND started_at >= ? AND run.id <> ? AND value IS NOT NULL AND ${WHOLE}
          ORDER BY started_at, run.id, position LIMIT ?`,
       )
       .all(baseline.series, setup, baseline.at, baseline.id, most - 1);
@@ -239,11 +250,13 @@ export class History {
 
   /**
    * From now on later runs of its insert, kind and setup are compared with this one.
-   * @throws OutboardError history.unknown | rig.disk-full
+   * @throws OutboardError history.unknown | history.partial for one that did not come to its end | rig.disk-full
    */
   setBaseline(run: string, setBy: string, reason: string): void {
-    const row = this.#find<{ id: number }>(run);
+    const row = this.#find<{ id: number; summary: string }>(run);
     if (!row) throw new OutboardError('history.unknown', `no run ${run} is in the history`);
+    if ((JSON.parse(row.summary) as RunSummary).problem !== null)
+      throw new OutboardError('history.partial', `run ${run} did not come to its end: nothing can be compared with it`);
     this.#commit(() => this.#setBaseline(row.id, setBy, reason));
   }
 

@@ -13,6 +13,11 @@ const FOUND: LimitsFile['classes'][string]['limits'] = {
   found: { measurement: 'latency_samples', min: -1 },
 };
 
+/** Two stimuli of one spectrum must find the same delay: else what was found is none, or the path is another one for each of them. */
+const WITNESSED: LimitsFile['classes'][string]['limits'] = {
+  'latency-witness': { measurement: 'latency_difference_samples', min: -0.1, max: 0.1 },
+};
+
 const DRIFT: LimitsFile['classes'][string]['drift'] = {
   gain: { measurement: 'loop_gain_db', change: 0.5, resolution: 0.02 },
   // The rig's own checks know the level of their tone alone.
@@ -31,6 +36,7 @@ export const DEFAULT_CLASSES: LimitsFile['classes'] = {
   loopback: {
     limits: {
       ...FOUND,
+      ...WITNESSED,
       gain: { measurement: 'loop_gain_db', min: -0.05, max: 0.05 },
       thdn: { measurement: 'thdn_re_total_db', when: { hz: AT_1K }, max: -100 },
       'dynamic-range': { measurement: 'dynamic_range_ccirrms_db', min: 110 },
@@ -45,6 +51,7 @@ export const DEFAULT_CLASSES: LimitsFile['classes'] = {
   line: {
     limits: {
       ...FOUND,
+      ...WITNESSED,
       gain: { measurement: 'loop_gain_db', min: -0.2, max: 0.2 },
       response: { measurement: 'fr_deviation_db', min: -0.5, max: 0.5 },
       // 0.05 %
@@ -69,4 +76,4 @@ export const DEFAULT_CLASSES: LimitsFile['classes'] = {
 };
 
 /** What holds where the rig has no file of its own. */
-export const DEFAULT_LIMITS: LimitsFile = { version: 'default-2', classes: {}, processors: {}, inserts: {} };
+export const DEFAULT_LIMITS: LimitsFile = { version: 'default-3', classes: {}, processors: {}, inserts: {} };

@@ -89,6 +89,7 @@ export const DEFINITIONS = {
   latency_ms: row('ms', 'latency.excess-phase/1', 'fit', 'stimulus'),
   latency_spread_samples: row('samples', 'latency.excess-phase/1', 'fit', 'largest less smallest'),
   latency_sweep_samples: row('samples', 'latency.excess-phase/1', 'fit', 'sweep'),
+  latency_difference_samples: row('samples', 'latency.excess-phase/1', 'fit', 'latency of the bursts'),
   polarity_inverted: row('', 'polarity.correlation/1', 'fit', 'stimulus'),
   loop_gain_db: row('dB', 'gain.transfer/1', 'selective', 'stimulus'),
   fr_db: row('dB', 'response.transfer/1', 'selective', 'stimulus'),

@@ -17,15 +17,22 @@ const NAMES = [
   'polarity_inverted',
 ] as const satisfies readonly MeasurementName[];
 
+const WITNESS_NAMES = [
+  'latency_sweep_samples',
+  'latency_difference_samples',
+] as const satisfies readonly MeasurementName[];
+
 /**
  * @param runs one or more, best with two different stimuli (broadband); linear, full scale 1
  * @param rate Hz
- * @returns the median latency, the spread of all (only of several runs), polarity (1: inverted). Runs of different polarity are refused.
+ * @param o.witness another stimulus over the same path
+ * @returns the median latency, the spread of all (only of several runs), polarity (1: inverted), and what the witness says. Runs of different
+ * polarity are refused.
  */
 export function latencyMeasurements(
   runs: readonly LatencyRun[],
   rate: number,
-  o: MeasureOptions & ResponseOptions = {},
+  o: MeasureOptions & ResponseOptions & { witness?: LatencyRun } = {},
 ): Measurement[] {
   const basis = { ...o, samples: runs[0]?.captured.length ?? 0, conditions: { ...o.conditions, runs: runs.length } };
   const latencies: number[] = [];
@@ -40,13 +47,29 @@ export function latencyMeasurements(
     return refused(NAMES, { reason: 'too-noisy', message: `${inverted} of ${runs.length} runs are inverted` }, basis);
   latencies.sort((a, b) => a - b);
   const samples = latencies[latencies.length >> 1]!;
-  return measured(
+  const latency = measured(
     {
       latency_samples: samples,
       latency_ms: (1000 * samples) / rate,
       ...(runs.length > 1 && { latency_spread_samples: latencies.at(-1)! - latencies[0]! }),
       polarity_inverted: inverted > 0 ? 1 : 0,
     },
+    basis,
+  );
+  return o.witness ? [...latency, ...heard(o.witness, samples, rate, o)] : latency;
+}
+
+function heard(
+  { stimulus, captured }: LatencyRun,
+  samples: number,
+  rate: number,
+  o: MeasureOptions & ResponseOptions,
+): Measurement[] {
+  const basis = { ...o, samples: captured.length };
+  const found = analyzeResponse(stimulus, captured, rate, o);
+  if (isRefusal(found)) return refused(WITNESS_NAMES, found, basis);
+  return measured(
+    { latency_sweep_samples: found.latencySamples, latency_difference_samples: found.latencySamples - samples },
     basis,
   );
 }

@@ -30,7 +30,7 @@ interface Channel {
 type Tone = Channel & ToneStep;
 
 export interface AnalysisInputs {
-  latency: Channel & { runs: LatencyRun[]; mostDelaySeconds: number };
+  latency: Channel & { runs: LatencyRun[]; witness?: LatencyRun; mostDelaySeconds: number };
   tone: Tone;
   steps: Channel & { overHz: ToneStep[]; overLevel: ToneStep[] };
   noise: Channel & { samples: Float64Array };

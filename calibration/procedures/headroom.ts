@@ -14,7 +14,7 @@ const FINE_STEP_DB = 0.5;
 const SECONDS = 0.16;
 
 export const measureHeadroom: LocatedProcedure = async (context, delay) => {
-  const { loop, analyst } = context;
+  const { loop, analyst, scout, fullScaleDbu } = context;
   const { rate, insert } = loop;
   const high = highDbfs(context);
   const play = async (levels: number[], label: string, at: number): Promise<ToneStep[][]> => {
@@ -33,7 +33,8 @@ export const measureHeadroom: LocatedProcedure = async (context, delay) => {
     'headroom, coarse',
     0.1,
   );
-  const found = await Promise.all(coarse.map((steps) => analyst.analyze('maximumLevel', { steps, rate, channel: 1 })));
+  const about = (i: number) => ({ rate, channel: i + 1, fullScaleDbu: fullScaleDbu.return[i] ?? null });
+  const found = await Promise.all(coarse.map((steps, i) => scout.analyze('maximumLevel', { ...about(i), steps })));
   const levels = found
     .flatMap(({ measurements }) => measurements)
     .filter(
@@ -46,7 +47,7 @@ export const measureHeadroom: LocatedProcedure = async (context, delay) => {
     await Promise.all(
       coarse.map((steps, i) => {
         const all = [...steps, ...fine[i]!].sort((a, b) => a.levelDbfs - b.levelDbfs);
-        return analyst.analyze('maximumLevel', { steps: all, rate, channel: i + 1 });
+        return analyst.analyze('maximumLevel', { ...about(i), steps: all });
       }),
     ),
   );

@@ -1,16 +1,17 @@
 /**
- * Latency with its fraction, polarity and spread: the same burst five times, and a sweep as a second witness that knows nothing of the burst's
- * spectrum. In a stream that is locked to one clock the spread is 0.
+ * Latency with its fraction, polarity and spread: the same burst five times, and a sweep as a second witness, which is another signal of the
+ * same spectrum: both have to say the same. In a stream that is locked to one clock the spread is 0.
  */
 import { dbToRatio } from '../../core/units.js';
-import { exponentialSweep } from '../dsp/sweep.js';
 import type { LatencyRun } from '../measures/latency.js';
+import { fade, linearSweep } from '../signals/signals.js';
 import { burst, latencyOf, playOnAll } from './located.js';
 import type { Procedure, ProcedureContext } from './procedure.js';
 
 const RUNS = 5;
 const SWEEP_SECONDS = 0.5;
 const SWEEP_DBFS = -20;
+const FADE_SECONDS = 0.005;
 
 export const measureLatency: Procedure = async (context) => {
   const runs: LatencyRun[][] = [];
@@ -19,16 +20,13 @@ export const measureLatency: Procedure = async (context) => {
     context.step(`burst ${run + 1} of ${RUNS}`, run / (RUNS + 1));
     runs.push(await playOnAll(context, stimulus));
   }
-  const found = await latencyOf(context, runs);
   context.step('sweep', RUNS / (RUNS + 1));
-  const witness = await latencyOf(context, [await playOnAll(context, sweepFor(context))]);
-  const second = witness.measurements
-    .filter(({ name }) => name === 'latency_samples')
-    .map((one) => ({ ...one, name: 'latency_sweep_samples' }));
-  return { measurements: [...found.measurements, ...second], traces: [] };
+  return await latencyOf(context, runs, await playOnAll(context, sweepFor(context)));
 };
 
-function sweepFor({ loop }: ProcedureContext): Float64Array {
-  const peak = dbToRatio(Math.min(SWEEP_DBFS, loop.ceilingDbfs));
-  return exponentialSweep(loop.rate, 50, 0.42 * loop.rate, SWEEP_SECONDS).samples.map((x) => x * peak);
+/** Up to half the rate, as the burst: what is delayed by the ends of the band would be weighed otherwise. */
+function sweepFor({ loop: { rate, ceilingDbfs } }: ProcedureContext): Float64Array {
+  const peak = dbToRatio(Math.min(SWEEP_DBFS, ceilingDbfs));
+  const sweep = linearSweep(rate, 0, rate / 2, Math.round(SWEEP_SECONDS * rate)).map((x) => x * peak);
+  return fade(sweep, Math.round(FADE_SECONDS * rate));
 }

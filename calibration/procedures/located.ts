@@ -42,14 +42,24 @@ export async function playOnAll({ loop, signal }: ProcedureContext, stimulus: Fl
   return returns.map((captured) => ({ stimulus, captured }));
 }
 
-/** Of several runs, each with one capture a channel. */
-export async function latencyOf({ loop, analyst }: ProcedureContext, runs: LatencyRun[][]): Promise<Findings> {
+/**
+ * Of several runs, each with one capture a channel.
+ * @param witness one more, with another stimulus
+ */
+export async function latencyOf(
+  { loop, analyst }: ProcedureContext,
+  runs: LatencyRun[][],
+  witness?: LatencyRun[],
+): Promise<Findings> {
   const { rate } = loop;
   const mostDelaySeconds = searchSeconds(loop);
   return spread(
     await Promise.all(
       Array.from({ length: loop.insert.channels }, (_, i) =>
-        analyst.analyze('latency', { runs: runs.map((run) => run[i]!), rate, mostDelaySeconds, channel: i + 1 }),
+        analyst.analyze('latency', {
+          ...{ runs: runs.map((run) => run[i]!), rate, mostDelaySeconds, channel: i + 1 },
+          ...(witness && { witness: witness[i]! }),
+        }),
       ),
     ),
   );

@@ -24,7 +24,10 @@ export interface Question {
 
 export interface ProcedureContext {
   readonly loop: Loop;
+  /** What it finds stands in the document, also of a run that is ended before its end. */
   readonly analyst: Analyst;
+  /** What it finds only says where to look: nobody keeps it. */
+  readonly scout: Analyst;
   /** As it is known now: results carry dBu where it is. */
   readonly fullScaleDbu: FullScaleDbu;
   /** What hangs on the insert is set to let nothing through: that nothing comes back is as it shall be. */

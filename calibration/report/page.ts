@@ -27,7 +27,10 @@ export interface Report {
   inserts: readonly InsertReport[];
 }
 
-/** Which runs say how an insert stands: the newest suite, and what was measured since. */
+/**
+ * Which runs say how an insert stands: the newest suite that came to its end, and what was measured since.
+ * @param newest of each kind, and the newest that came to its end
+ */
 export function runsToReport(newest: readonly RunSummary[]): RunSummary[] {
   const suite = newest.find(({ kind, problem }) => kind === 'suite' && problem === null);
   return newest.filter((run) => run === suite || !suite || run.startedAt > suite.startedAt);
@@ -76,9 +79,15 @@ function insertSection({ history, runs }: InsertReport): Html {
   return html`<h2>Insert ${history.insert}</h2>
 <p class="quiet">Judged as <code>${history.limits.class}</code> by limits ${history.limits.version}; calibration in force: ${history.calibration ?? 'none'}.</p>
 ${runs.length === 0 && html`<p>Nothing was measured yet.</p>`}
-${runs.map(runSection)}
+${runs.map((run) => (runs.length > 1 && run.document.problem ? brokenOff(run) : runSection(run)))}
 ${past.length > 0 && html`<h3>History of insert ${history.insert}</h3><div class="plots">${past}</div>`}
 ${limitTable(history)}`;
+}
+
+/** Beside others it says only that somebody has tried. */
+function brokenOff({ document: run }: RunAnswer): Html {
+  const { code, message } = run.problem!;
+  return html`<p id="${anchor(run)}" class="quiet">${run.kind}, ${time(run.startedAt)}, did not come to its end: ${message} <code>${code}</code>; run <code>${run.run}</code></p>`;
 }
 
 function runSection({ document: run, token }: RunAnswer): Html {

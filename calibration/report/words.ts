@@ -52,6 +52,7 @@ const NAMES: Readonly<Record<string, string>> = {
   latency_ms: 'Latency',
   latency_spread_samples: 'Spread of latency',
   latency_sweep_samples: 'Latency, by sweep',
+  latency_difference_samples: 'Latency, sweep less bursts',
   polarity_inverted: 'Polarity inverted',
   loop_gain_db: 'Gain',
   fr_deviation_db: 'Response, largest deviation',

@@ -34,6 +34,14 @@ export function twoTones(
   );
 }
 
+/** A sine of peak 1 that goes evenly from one frequency to another: its spectrum between them is flat. */
+export function linearSweep(rate: number, fromHz: number, toHz: number, frames: number): Float64Array {
+  const perFrame = (toHz - fromHz) / (2 * frames);
+  return Float64Array.from({ length: frames }, (_, n) =>
+    Math.sin(2 * Math.PI * ((((fromHz + perFrame * n) * n) / rate) % 1)),
+  );
+}
+
 /**
  * Noise of two values, +peak and -peak, from a shift register of 23 bits (x^23 + x^18 + 1): the most energy that a peak allows, with a
  * correlation that has one sharp peak. It repeats after 8,388,607 frames.

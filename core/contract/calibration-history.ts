@@ -115,7 +115,10 @@ export const RunsQuery = z.strictObject({
   newest: z
     .stringbool()
     .default(false)
-    .meta({ description: 'the newest of each kind only; needs an insert, and no other of these' }),
+    .meta({
+      description:
+        'the newest of each kind only, and the newest that came to its end; needs an insert, and no other of these',
+    }),
 });
 export const RunsAnswer = z.strictObject({ rig: RigId, runs: z.array(RunSummary) });
 export type RunsAnswer = z.infer<typeof RunsAnswer>;

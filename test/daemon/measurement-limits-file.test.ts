@@ -54,7 +54,7 @@ test('each insert has the limits of its class and of its processor', async (t) =
 test('without a file the built-in limits hold', async (t) => {
   const { measurementLimits: _, ...without } = CONFIG;
   const limits = await load(t, '', without as typeof CONFIG);
-  assert.equal(limits.get('c')!.version, 'default-2');
+  assert.equal(limits.get('c')!.version, 'default-3');
 });
 
 const WRONG: [what: string, from: string | RegExp, to: string, line: number, path: string][] = [

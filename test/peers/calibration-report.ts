@@ -63,7 +63,7 @@ export function calibrationReport(): Report {
         baselines: history.baselines(insert.name),
         series: history.series({ insert: insert.name, names: [...new Set(measured)] }),
       },
-      runs: runsToReport(history.newest(insert.name)).map((summary) => {
+      runs: runsToReport(history.standing(insert.name)).map((summary) => {
         const { run, token } = history.get(summary.run);
         return { document: run, token };
       }),

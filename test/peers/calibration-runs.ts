@@ -139,7 +139,12 @@ const PARTS: readonly [CalibrationKind, Part][] = [
         ),
       ),
   ],
-  ['latency', each((f, channel) => f.of({ latency_samples: 0, latency_spread_samples: 0 }, channel))],
+  [
+    'latency',
+    each((f, channel) =>
+      f.of({ latency_samples: 0, latency_difference_samples: 0, latency_spread_samples: 0 }, channel),
+    ),
+  ],
   ['imd', each((f, channel) => f.of({ imd_smpte_db: -104.8, dfd_d2_db: -118.3 }, channel))],
   ['headroom', each((f, channel) => f.of({ max_level_dbfs: -1.02 }, channel))],
 ];

@@ -135,9 +135,9 @@ export class HistoryArchive {
     return this.#history.list(query);
   }
 
-  /** The newest of each kind. */
+  /** The newest of each kind, and the newest that came to its end. */
   newest(insert: string): RunSummary[] {
-    return this.#history.newest(insert);
+    return this.#history.standing(insert);
   }
 
   /** @throws OutboardError history.unknown | history.damaged */

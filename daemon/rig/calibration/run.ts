@@ -1,5 +1,6 @@
 /** One run on one insert, from the first look at the gear to the document. */
 import { randomUUID } from 'node:crypto';
+import type { Analyst } from '../../../calibration/procedures/analyst.js';
 import { startAnalystThread } from '../../../calibration/procedures/analyst-thread.js';
 import { spread } from '../../../calibration/procedures/findings.js';
 import type { Findings, Procedure, Question } from '../../../calibration/procedures/procedure.js';
@@ -97,16 +98,18 @@ export class Run {
       this.#silent = new Promise((resolve) => {
         hush = resolve;
       });
+      const scout: Analyst = { analyze: (kind, input) => unlessAborted(analyst.analyze(kind, input), signal) };
       try {
         findings = await this.wishes.procedure({
           loop,
           analyst: {
             analyze: async (kind, input) => {
-              const one = await unlessAborted(analyst.analyze(kind, input), signal);
+              const one = await scout.analyze(kind, input);
               found.push(one);
               return one;
             },
           },
+          scout,
           fullScaleDbu: conditions.fullScaleDbu,
           muted: technician === null && processors.some((name) => rack.unit(name).profile.silentWhenSafe),
           signal,

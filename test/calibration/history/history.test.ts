@@ -161,6 +161,24 @@ test('a measurement is compared with the baseline of the same setup only', (t) =
   assert.equal(history.sinceBaseline(other, other.measurements[0]!, 20), undefined);
 });
 
+test('a run that did not come to its end is no reading, no baseline and hides no other', (t) => {
+  const history = opened(t);
+  const problem = { code: 'calibration.aborted', message: 'x', advice: 'x' };
+  for (const n of [1, 2, 3, 4])
+    history.add({ ...unlimited(calibrationRun({ n, loopGainDb: n })), ...(n % 2 === 1 && { problem }) }, 'a.b.c');
+  const numbers = (runs: readonly { run: string }[]) => runs.map(({ run }) => Number(run.slice(-4)));
+  const [gain] = history.series({ insert: 'a', names: ['loop_gain_db'] });
+  assert.deepEqual(numbers(gain!.points), [2, 4]);
+  const next = calibrationRun({ n: 6 });
+  const since = history.sinceBaseline(next, next.measurements[0]!, 20)!;
+  assert.deepEqual([since.baseline, since.readings.map(Math.round)], [runId(2), [2, 4]]);
+  assert.throws(() => history.setBaseline(runId(3), 'technician.kim', 'it is there'), { code: 'history.partial' });
+  assert.deepEqual(numbers(history.standing('a')), [4]);
+  history.add({ ...unlimited(calibrationRun({ n: 5 })), problem }, 'a.b.c');
+  assert.deepEqual(numbers(history.standing('a')), [5, 4]);
+  assert.deepEqual(numbers(history.newest('a')), [5]);
+});
+
 test('a refused measurement is no reading', (t) => {
   const history = opened(t);
   const run = unlimited(calibrationRun({ n: 1 }));

@@ -33,6 +33,7 @@ test('without a file an insert has the limits of its class', () => {
   const loop = Object.fromEntries(effectiveLimits(LOOP, null).limits.map(({ rule, min, max }) => [rule, [min, max]]));
   assert.deepEqual(loop, {
     found: [-1, undefined],
+    'latency-witness': [-0.1, 0.1],
     gain: [-0.05, 0.05],
     thdn: [undefined, -100],
     'dynamic-range': [110, undefined],

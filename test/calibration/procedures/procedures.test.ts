@@ -14,6 +14,7 @@ function contextOf(loop: SimulatedLoop, o: Partial<ProcedureContext> = {}): Proc
   return {
     loop,
     analyst: inThisThread,
+    scout: inThisThread,
     fullScaleDbu: UNKNOWN,
     muted: false,
     signal: new AbortController().signal,
@@ -94,6 +95,7 @@ describe('the suite on a path that is known', async () => {
     // A first-order low-pass is late by 1 / (2 pi f) at low frequencies, which is not bulk delay.
     near(one(found, 'latency_samples'), PATH.delayFrames, 0.5);
     near(one(found, 'latency_spread_samples', 2), 0, 0.02);
+    for (const channel of [1, 2]) near(one(found, 'latency_difference_samples', channel), 0, 0.01);
     near(one(found, 'polarity_inverted'), 0, 0);
   });
 
@@ -318,6 +320,38 @@ test('hum is noise where silence was played', async () => {
   const found = await run('noise', { noiseDbfs: -95, hum: { hz: 50, dbfs: -60 } });
   near(one(found, 'noise_20_20k_dbfs'), -60, 0.02);
   near(one(found, 'hum_dbfs', 1, { hz: 50 }), -60, 0.02);
+});
+
+test('headroom: what only says where to look is nobody’s finding, and each channel has its own', async () => {
+  const kept: (number | undefined)[] = [];
+  const analyst: ProcedureContext['analyst'] = {
+    analyze: async (kind, input) => {
+      const found = await inThisThread.analyze(kind, input);
+      if (kind === 'maximumLevel') kept.push(...found.measurements.map(({ channel }) => channel));
+      return found;
+    },
+  };
+  const { measurements } = await run('headroom', { clip: 0.5 }, { analyst });
+  assert.deepEqual(
+    kept,
+    measurements.map(({ channel }) => channel),
+  );
+});
+
+test('headroom: the output there is told in dBu where full scale is known', async () => {
+  const found = await run('headroom', { gainDb: -3 }, { fullScaleDbu: { send: [24, 24], return: [18, null] } });
+  near(one(found, 'max_output_dbu'), -1 - 3 + 18, 0.01);
+  assert.ok(!found.measurements.some(({ name, channel }) => name === 'max_output_dbu' && channel === 2));
+});
+
+test('latency: witnesses that do not agree are beyond the limit', async () => {
+  const found = await run('latency', { delayFrames: 30 });
+  const moved = found.measurements.map((m) => (m.name === 'latency_difference_samples' ? { ...m, value: 0.2 } : m));
+  const limits = effectiveLimits({ name: 'a', processors: [] }, null);
+  const failed = (measurements: Measurement[]) =>
+    judge({ measurements, conditions: { fullScaleDbu: UNKNOWN } } as never, limits).filter(({ passed }) => !passed);
+  assert.deepEqual(failed(found.measurements), []);
+  assert.deepEqual([...new Set(failed(moved).map(({ rule }) => rule))], ['latency-witness']);
 });
 
 test('an insert that is never clean has no maximum level', async () => {

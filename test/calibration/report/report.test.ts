@@ -10,7 +10,7 @@ import { reportPage, runsToReport } from '../../../calibration/report/page.js';
 import { conditionsOf, figure, limitOf } from '../../../calibration/report/words.js';
 import type { CalibrationRun, RunAnswer } from '../../../core/contract/index.js';
 import { calibrationReport } from '../../peers/calibration-report.js';
-import { calibrationRun, unlimited } from '../../peers/calibration-runs.js';
+import { calibrationRun, runId, unlimited } from '../../peers/calibration-runs.js';
 
 /** The page as it is read. */
 function textOf(page: string): string {
@@ -44,8 +44,8 @@ test('the page says insert, conditions, definitions, calibration and limits', ()
     'send 22.00, 22.00 dBu; return 22.00, 22.00 dBu',
     'send not measured; return not measured',
     'virtual.gain 1.0.0 ; bypass@channel=1 true, gain 0',
-    'default-2, class loopback',
-    'default-2, class line',
+    'default-3, class loopback',
+    'default-3, class line',
     'thdn.aes17/1',
     'outboard 0.1.0',
   ])
@@ -143,13 +143,27 @@ test('the newest suite and what was measured since is reported', () => {
     [5, 'thd'],
   ] as const)
     history.add(unlimited(calibrationRun({ n, kind })), 'a.b.c');
-  const chosen = () => runsToReport(history.newest('a')).map(({ run }) => Number(run.slice(-2)));
+  const chosen = () => runsToReport(history.standing('a')).map(({ run }) => Number(run.slice(-2)));
   assert.deepEqual(chosen(), [5, 4, 2]);
   const problem = { code: 'take.aborted', message: 'x', advice: 'x' };
   history.add({ ...unlimited(calibrationRun({ n: 6 })), problem }, 'a.b.c');
   // The suite that was broken off says less than what came before it.
-  assert.deepEqual(chosen(), [6, 5, 4, 1]);
+  assert.deepEqual(chosen(), [6, 5, 4, 2]);
   history.close();
+});
+
+test('beside the last whole suite, one that was broken off is a line', () => {
+  const report = structuredClone(REPORT);
+  const [whole] = report.inserts[0]!.runs;
+  const problem = { code: 'calibration.aborted', message: 'the technician went home', advice: 'x' };
+  const broken = { ...whole!, document: { ...whole!.document, run: runId(77), problem, passed: null } };
+  report.inserts[0]!.runs = [broken, whole!];
+  const page = reportPage(report);
+  assert.match(
+    textOf(page),
+    /suite, .{16} UTC, did not come to its end: the technician went home calibration\.aborted/,
+  );
+  assert.equal(page.match(/<section /g)?.length, PAGE.match(/<section /g)?.length);
 });
 
 test('figures are written as they are read', () => {
