@@ -39,6 +39,7 @@ const MOTIONS = new Map<number, { bit: number; locks: boolean }>([
   [0x10, { bit: 1 << 2, locks: false }], // fast forward
   [0x20, { bit: 1 << 3, locks: false }], // rewind
 ]);
+const PLAYS = 1 << 0;
 const STOPPED = 1 << 5;
 const LOCAL = 1 << 0;
 const STANDBY = 1 << 7;
@@ -97,13 +98,18 @@ function toBcd(n: number): number {
   return (Math.floor(n / 10) << 4) | (n % 10);
 }
 
-/** Whether a machine that was sent somewhere is there: it says that it has cued up or, where it has no such bit, it stands. */
+/**
+ * Whether a machine that was sent somewhere is on its way no more: it says that it has cued up or, where it has no such bit, it stands; or it
+ * plays from there.
+ */
 function parked(frame: string): Statement | undefined {
   const bytes = status(frame);
   if (bytes === undefined) return undefined;
   const [d0 = 0, d1 = 0, d2 = 0] = bytes;
   if ((d0 & LOCAL) !== 0) return NOT_YET;
-  return (d2 & (CUED_UP | STILL)) !== 0 || (d1 & STOPPED) !== 0 ? { index: null, w: null } : NOT_YET;
+  const plays = (d1 & PLAYS) !== 0 && (d2 & SERVO_LOCK) !== 0;
+  const stands = (d2 & (CUED_UP | STILL)) !== 0 || (d1 & STOPPED) !== 0;
+  return plays || stands ? { index: null, w: null } : NOT_YET;
 }
 
 /** Seconds from the reply to TIME_SENSE: tapes park within a frame of where they were sent. Further off the machine is still on its way. */

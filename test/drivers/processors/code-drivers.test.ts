@@ -135,6 +135,8 @@ test('a tape that passes the place is not there: it has to stand, within a frame
   assert.ok(parked(0, 0x00, 0x01), 'cue-up done');
   assert.ok(parked(0, 0x20, 0x00), 'stop');
   assert.ok(parked(0, 0x00, 0x02), 'still');
+  assert.ok(parked(0, 0x01, 0x80), 'it plays from there');
+  assert.ok(!parked(0, 0x01, 0x00), 'it starts');
   assert.ok(!parked(0, 0x08, 0x00), 'it rewinds');
   assert.ok(!parked(0, 0x00, 0x20), 'it shuttles');
   assert.ok(!parked(0x01, 0x20, 0x01), 'its own keys are in force');
