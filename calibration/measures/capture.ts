@@ -19,6 +19,8 @@ const GAP_EDGE_STEPS = 3;
 const QUIET = 0.5e-8;
 /** And under which noise of 16 bits is 0 that often by chance: -60 dBFS. */
 const NOISE = 0.5e-6;
+/** What is that quiet has a hole where it is 0 for so long. */
+const LONG_RUN = 1024;
 
 /**
  * @param o.silenceIsFine digital silence is a result and no refusal: idle noise of what is digital, a channel that hears nothing
@@ -53,11 +55,11 @@ export function capturedBadly(samples: Float64Array, o: { silenceIsFine?: boolea
   if (clippedAt >= 0) return { reason: 'clipped', message: `full scale from sample ${clippedAt} on` };
   if (energy === 0) return o.silenceIsFine ? null : { reason: 'silent', message: 'every sample is 0' };
   const meanSquare = energy / samples.length;
-  if (longestZeros < GAP_RUN || meanSquare < (o.silenceIsFine ? NOISE : QUIET)) return null;
-  return holeIn(samples, GAP_SOUND * Math.sqrt(meanSquare), GAP_EDGE_STEPS * step);
+  const run = meanSquare < (o.silenceIsFine ? NOISE : QUIET) ? LONG_RUN : GAP_RUN;
+  return longestZeros < run ? null : holeIn(samples, run, GAP_SOUND * Math.sqrt(meanSquare), GAP_EDGE_STEPS * step);
 }
 
-function holeIn(samples: Float64Array, sound: number, edge: number): Refusal | null {
+function holeIn(samples: Float64Array, run: number, sound: number, edge: number): Refusal | null {
   let zeros = 0;
   for (let n = 0; n < samples.length; n++) {
     if (samples[n] === 0) {
@@ -66,7 +68,7 @@ function holeIn(samples: Float64Array, sound: number, edge: number): Refusal | n
     }
     const from = n - zeros;
     if (
-      zeros >= GAP_RUN &&
+      zeros >= run &&
       loudest(samples, from - 1, from) + loudest(samples, n, n + 1) > edge &&
       loudest(samples, from - GAP_NEAR, from) > sound &&
       loudest(samples, n, n + GAP_NEAR) > sound

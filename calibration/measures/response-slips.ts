@@ -1,5 +1,5 @@
 /**
- * Lost and repeated samples in what came back of a stimulus that has every frequency all the time, such as noise. Block by block the cross-spectrum with
+ * Two clocks, and lost or repeated samples, in what came back of a stimulus: the samples where it has every frequency all the time, such as noise. Block by block the cross-spectrum with
  * the stimulus has the path's own phase, which does not change with time: from one block to the next each frequency is compared with itself, so that a
  * path may be as dispersive as it likes.
  */
@@ -20,24 +20,36 @@ const BROAD = 0.3;
 const ALIKE = 0.7;
 const UNLIKE = 0.35;
 const SMOOTH = 5;
+/** A stream that plays and records from one clock is much closer. */
+const LOCKED = 20e-6;
+/** A drift is read where a sample is much of a turn (400 Hz at 48 kHz), and from enough blocks. */
+const QUICK = 0.05;
+const LEAST_QUICK = 12;
 
 /**
  * @param late by how many frames `captured` is late: where the correlation has its peak
- * @returns about where in `captured`, the sample; or null, also for every stimulus that is not broadband. What a path scatters over more than a block,
- *   such as a reverb, is never a slip
+ * @returns `slip`: about where in `captured` samples are missing or twice there, or null, also for every stimulus that is not broadband (what a path
+ *   scatters over more than a block, such as a reverb, is never a slip); `driftPpm`: how much slower the clock of the capture is, or null
  */
-export function responseSlipAt(stimulus: Float64Array, captured: Float64Array, late: number): number | null {
+export function compareBlocks(
+  stimulus: Float64Array,
+  captured: Float64Array,
+  late: number,
+): { slip: number | null; driftPpm: number | null } {
   const length = Math.max(1, Math.min(stimulus.length, captured.length - late));
   const wished = 2 ** Math.round(Math.log2(length / BLOCKS));
   const size = Math.min(MOST_BLOCK_FRAMES, Math.max(LEAST_BLOCK_FRAMES, wished));
   const pairs = neighbours(stimulus, captured, late, length, size);
   const loudest = pairs.reduce((most, { played }) => Math.max(most, played), 0);
   const played = pairs.filter((pair) => pair.played > WEAK * loudest);
+  const driftPpm = driftOf(played, size / 2);
   const occupied = played.reduce((sum, pair) => sum + pair.occupied, 0) / played.length;
-  if (played.length < SMOOTH || occupied < BROAD) return null;
-  const at = ({ block }: Pair): number => late + (block + 1) * (size / 2);
-  const torn = tornAt(played);
-  if (torn) return at(torn);
+  if (played.length < SMOOTH || occupied < BROAD) return { slip: null, driftPpm };
+  const found = tornAt(played) ?? steppedAt(played);
+  return { slip: found && late + (found.block + 1) * (size / 2), driftPpm };
+}
+
+function steppedAt(played: readonly Pair[]): Pair | null {
   const turns: Turns = { re: new Float64Array(played.length - 1), im: new Float64Array(played.length - 1) };
   for (let m = 0; m + 1 < played.length; m++) {
     const [a, b] = [played[m]!, played[m + 1]!];
@@ -45,7 +57,19 @@ export function responseSlipAt(stimulus: Float64Array, captured: Float64Array, l
     turns.im[m] = a.re * b.im + a.im * b.re;
   }
   const found = stepIn(turns, () => LEAST_RADIANS);
-  return found === null ? null : at(played[found + 1]!);
+  return found === null ? null : played[found + 1]!;
+}
+
+/** Of two clocks: every block is later than the one before by the same. Null where it is not, or less than locked clocks may be apart. */
+function driftOf(played: readonly Pair[], hop: number): number | null {
+  const quick = played.filter(({ radiansPerSample, alike }) => radiansPerSample > QUICK && alike > ALIKE);
+  if (quick.length < LEAST_QUICK) return null;
+  const later = quick.map(({ re, im, radiansPerSample }) => -Math.atan2(im, re) / radiansPerSample / hop);
+  const sorted = later.sort((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.floor(part * sorted.length)]!;
+  const drift = at(0.5);
+  const steady = at(0.8) - at(0.2) < Math.abs(drift);
+  return steady && Math.abs(drift) > LOCKED ? 1e6 * drift : null;
 }
 
 /** What two blocks that overlap by half have in common: the sum of Z'[k] conj Z[k], Z = Y conj X. */
@@ -55,6 +79,8 @@ interface Pair {
   im: number;
   /** |sum| / sum of the sizes: 1 where every frequency has the phase that it had. */
   alike: number;
+  /** Mean of the frequencies, each as much as it carries. */
+  radiansPerSample: number;
   /** Of the stimulus: its power, and the share of the cells in which it has some. */
   played: number;
   occupied: number;
@@ -102,16 +128,19 @@ function crossSpectrum(re: Float64Array, im: Float64Array, z: Turns): Pick<Pair,
   return { played, occupied: count / powers.length };
 }
 
-function compared(z: Turns, before: Turns): Pick<Pair, 're' | 'im' | 'alike'> {
-  let [re, im, sizes] = [0, 0, 0];
+function compared(z: Turns, before: Turns): Pick<Pair, 're' | 'im' | 'alike' | 'radiansPerSample'> {
+  let [re, im, sizes, moment] = [0, 0, 0, 0];
   for (let k = 1; k < z.re.length; k++) {
     const r = z.re[k]! * before.re[k]! + z.im[k]! * before.im[k]!;
     const i = z.im[k]! * before.re[k]! - z.re[k]! * before.im[k]!;
     re += r;
     im += i;
-    sizes += Math.hypot(r, i);
+    const size = Math.hypot(r, i);
+    sizes += size;
+    moment += size * k;
   }
-  return { re, im, alike: Math.hypot(re, im) / (sizes || 1) };
+  const all = sizes || 1;
+  return { re, im, alike: Math.hypot(re, im) / all, radiansPerSample: ((moment / all) * Math.PI) / z.re.length };
 }
 
 /** Where the stimulus is not found any more: so much is missing that the rest is compared with something else. */

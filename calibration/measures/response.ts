@@ -8,7 +8,8 @@ import { breakAt } from './breaks.js';
 import { capturedBadly } from './capture.js';
 import type { MeasurementName } from './definitions.js';
 import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from './measurement.js';
-import { responseSlipAt } from './response-slips.js';
+import { delayGrowth } from './response-drift.js';
+import { compareBlocks } from './response-slips.js';
 
 export interface ResponsePoint {
   hz: number;
@@ -115,13 +116,18 @@ export function analyzeResponse(
   o: ResponseOptions = {},
 ): ResponseAnalysis | Refusal {
   if (stimulus.length < 4096) return { reason: 'too-short', message: `a stimulus of ${stimulus.length} samples` };
+  const unplayed = capturedBadly(stimulus);
+  if (unplayed) return { ...unplayed, message: `the stimulus: ${unplayed.message}` };
   const bad = capturedBadly(captured);
   if (bad) return bad.reason === 'silent' ? { reason: 'no-tone', message: bad.message } : bad;
   const mostFrames = Math.min(Math.round(rate * (o.mostDelaySeconds ?? MOST_DELAY_SECONDS)), stimulus.length);
   const transfer = new Transfer(stimulus, captured, rate, mostFrames);
   if (!(transfer.prominence >= LEAST_PROMINENCE))
     return { reason: 'no-tone', message: 'the stimulus is not found in the capture' };
-  const slip = breakAt(captured) ?? responseSlipAt(stimulus, captured, transfer.peakFrames);
+  const { driftPpm, slip: stepped } = compareBlocks(stimulus, captured, transfer.peakFrames);
+  if (driftPpm !== null)
+    return { reason: 'unlocked', message: `the capture is ${driftPpm.toFixed(0)} ppm off: the clocks are two` };
+  const slip = breakAt(captured) ?? stepped;
   if (slip !== null) return { reason: 'gap', message: `samples are missing, or twice there, about sample ${slip}` };
   const at = (hz: number): ResponsePoint | null => {
     const point = transfer.at(hz);
@@ -132,6 +138,12 @@ export function analyzeResponse(
       phaseDeg: (180 / Math.PI) * Math.atan2(point.im, point.re),
     };
   };
+  const growth = delayGrowth((hz) => at(hz)?.phaseDeg ?? null, rate);
+  if (growth !== null)
+    return {
+      reason: 'unlocked',
+      message: `the delay grows by ${growth.toFixed(1)} samples an octave: the clocks are two`,
+    };
   return {
     latencySamples: transfer.delay,
     inverted: transfer.inverted,

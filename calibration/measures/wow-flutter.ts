@@ -9,6 +9,8 @@ import { isRefusal, type MeasureOptions, measured, type Refusal, refused } from 
 
 /** Hz: AES6, IEC and DIN; NAB and JIS. */
 const CARRIERS = [3150, 3000] as const;
+/** Between them nobody knows whether the one is slow or the other fast. */
+const EITHER_HZ = [3045, 3103] as const;
 /** Of the carrier: it is looked for, and its modulation counted, within this. */
 const REACH = 0.13;
 /** Of all power in the audio band. */
@@ -92,6 +94,11 @@ export function analyzeWowFlutter(
   const { jump } = found;
   if (jump && jump.radians > (LEAST_LOST_SAMPLES * 2 * Math.PI * found.carrierHz) / rate)
     return { reason: 'gap', message: `the carrier jumps ${jump.seconds.toFixed(2)} s after the beginning` };
+  if (o.carrierHz === undefined && found.carrierHz > EITHER_HZ[0] && found.carrierHz < EITHER_HZ[1])
+    return {
+      reason: 'no-tone',
+      message: `a carrier at ${found.carrierHz.toFixed(0)} Hz may be one of 3150 or of 3000: say which was recorded`,
+    };
   const off = (hz: number): number => Math.abs(Math.log(found.carrierHz / hz));
   return { ...found, nominalHz: candidates.reduce((a, b) => (off(b) < off(a) ? b : a)) };
 }

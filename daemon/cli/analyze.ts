@@ -67,6 +67,7 @@ function tell(output: Output, kind: Kind, file: string, wav: WavSamples, found: 
   const channels = found.map((list) => ({
     ...(list[0]?.channel !== undefined && { channel: list[0].channel }),
     ...flat(list),
+    ...(kind === 'mains' && list.every(({ name, valid }) => valid && name !== 'hum_dbfs') && { hum_dbfs: [] }),
     ...(kind === 'tone' && !list.some(({ name }) => name === 'sideband_dbc') && { sidebands: [] }),
   }));
   output.object({
@@ -99,7 +100,7 @@ function label({ name, conditions }: Measurement): string {
 }
 
 function shown({ value, unit, name }: Measurement): string {
-  if (value === null) return 'digital silence';
+  if (value === null) return name === 'mains_hz' || name === 'hum_total_dbfs' ? 'none' : 'digital silence';
   if (name === 'polarity_inverted') return value === 1 ? 'yes' : 'no';
   const digits = Math.abs(value) >= 0.001 || value === 0 ? value.toFixed(4) : value.toExponential(3);
   return `${digits} ${unit}`.trimEnd();

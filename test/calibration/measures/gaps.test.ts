@@ -68,10 +68,38 @@ for (const [name, [good, measure]] of Object.entries(CAPTURES))
       for (const at of [0.45, 0.62]) assert.equal(reason(measure(torn(good, at, lost))), 'gap', `${lost} at ${at}`);
   });
 
+test('two clocks are refused, with a sweep and with noise; a stimulus that is silent is no stimulus', () => {
+  for (const stimulus of [sweep, binaryNoise(-20, RATE)]) {
+    const whole = late(stimulus);
+    assert.equal(reason(responseMeasurements(stimulus, whole, RATE)), 'valid');
+    for (const ppm of [-300, 100]) {
+      // Between two samples by four points (Lagrange).
+      const off = whole.map((_, n) => {
+        const at = n * (1 + ppm * 1e-6);
+        const [i, f] = [Math.floor(at), at - Math.floor(at)];
+        const x = (k: number) => whole[i + k] ?? 0;
+        return (
+          (-f * (f - 1) * (f - 2) * x(-1)) / 6 +
+          ((f + 1) * (f - 1) * (f - 2) * x(0)) / 2 -
+          ((f + 1) * f * (f - 2) * x(1)) / 2 +
+          ((f + 1) * f * (f - 1) * x(2)) / 6
+        );
+      });
+      assert.equal(reason(responseMeasurements(stimulus, off, RATE)), 'unlocked', `${ppm} ppm`);
+    }
+  }
+  const silent = responseMeasurements(new Float64Array(RATE), sweep, RATE);
+  assert.equal(reason(silent), 'silent');
+  assert.match(silent[0]!.refusal!.message, /stimulus/);
+});
+
 test('a hole in noise is one, and a slow wave of few steps that rests at 0 is none', () => {
   const noise = made(RATE, RATE, () => word(0.01 * random()));
   noise.fill(0, 20_000, 20_020);
   assert.equal(reason(noiseMeasurements(noise, RATE)), 'gap');
+  const quiet = made(RATE, RATE, () => word(1e-4 * random()));
+  quiet.fill(0, 20_000, 30_000);
+  assert.equal(reason(noiseMeasurements(quiet, RATE)), 'gap');
   const short = dithered(16, 4);
   assert.equal(
     reason(

@@ -158,6 +158,22 @@ test('hum: five lines, their sum, and which mains it is', () => {
     near(dBPower(2 * found.lines[0]!), -90, 0.02, 'the first line');
   }
   assert.equal(isRefusal(analyzeMains(made(1, hum(50)), RATE)), true);
+  // The grid is slow, and the record long.
+  const slow = valid(analyzeMains(made(20, hum(49.9)), RATE));
+  assert.equal(slow.mainsHz, 50);
+  for (const [i, level] of [-90, -96, -102, -110, -120].entries())
+    near(dBPower(2 * slow.lines[i]!), level, 0.05, `line ${i + 1} of 49.9 Hz`);
+  const silent = valid(analyzeMains(new Float64Array(4 * RATE), RATE));
+  assert.deepEqual([silent.mainsHz, silent.lines], [null, []]);
+  for (let run = 0; run < 10; run++) {
+    const noise = valid(
+      analyzeMains(
+        made(3, () => 1e-4 * random()),
+        RATE,
+      ),
+    );
+    assert.deepEqual([noise.mainsHz, noise.lines], [null, []], `noise ${run} has no mains`);
+  }
 });
 
 test('a first-order high-pass behind a delay: gain, phase and delay; and an inversion is told', () => {

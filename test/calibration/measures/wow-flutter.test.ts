@@ -30,6 +30,12 @@ test('0.1 % at 4 Hz reads 0.0997 %, on a machine that is half a percent fast, wi
   );
 });
 
+test('a carrier between 3000 and 3150 Hz is not guessed at', () => {
+  const slow = carrier(8, 0.1, 4, 3150 * 0.97);
+  assert.equal(reasonOf(wowFlutterMeasurements(slow, RATE)), 'no-tone');
+  near(numberOf(wowFlutterMeasurements(slow, RATE, { carrierHz: 3150 }), 'speed_error_percent'), -3, 0.001);
+});
+
 test('no carrier, another one, one that drops out, one in noise, and one that is too short', () => {
   const random = gaussian(3);
   const noise = made(RATE, 8 * RATE, () => 0.2 * random());
