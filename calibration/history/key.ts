@@ -9,15 +9,18 @@ export function digestOf(bytes: Uint8Array): string {
 
 /** Digits that a setting has; what a level was computed to beyond them is dust of the arithmetic. */
 const DIGITS = 6;
-/** That no end was found up to the ceiling: a unit that ages finds one, and is compared with what it was. */
-const FOUND = 'limited';
+/**
+ * What was found, not set: that no end was found up to the ceiling, or nothing but noise. A unit that ages finds one, and is compared with what
+ * it was.
+ */
+const FOUND = ['limited', 'noise_limited'];
 
 /** The conditions of a measurement are what was set, so that they are the same in every run. */
 export function seriesKey(m: Measurement): string {
   const { name, channel, unit, definition, band, detector, reference } = m;
   const conditions = Object.fromEntries(
     Object.entries(m.conditions)
-      .filter(([key]) => key !== FOUND)
+      .filter(([key]) => !FOUND.includes(key))
       .map(([key, value]) => [key, typeof value === 'number' ? Number(value.toPrecision(DIGITS)) : value]),
   );
   return new TextDecoder().decode(

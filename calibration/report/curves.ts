@@ -3,7 +3,7 @@ import type { CalibrationRun, Measurement, Trace } from '../../core/contract/ind
 import { grouped } from './grouped.js';
 import { type Content, type Html, html } from './html.js';
 import { colour, draw, frequencyAxis, Plot, padded } from './plot.js';
-import { conditionsOf, figure } from './words.js';
+import { cellOf, conditionsOf } from './words.js';
 
 const TITLES: Readonly<Record<Trace['name'], string>> = {
   spectrum: 'Spectrum',
@@ -103,7 +103,7 @@ function levelsOf({ channel, conditions: { hz, level_dbfs } }: Trace, measuremen
         m.conditions['hz'] === hz &&
         m.conditions['level_dbfs'] === level_dbfs,
     );
-    return found?.value == null ? [] : [`H${order} ${figure(found.value, found.unit)} dBc`];
+    return found?.value == null ? [] : [`H${order} ${cellOf(found)} dBc`];
   });
 }
 

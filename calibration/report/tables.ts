@@ -138,7 +138,8 @@ function rowsOf(measurements: readonly Measurement[]): Row[] {
   measurements.forEach((m, index) => {
     if (isPair(m)) return;
     const { name, unit, definition, reference, conditions } = m;
-    const key = JSON.stringify([name, unit, definition, reference, conditions]);
+    const { limited: _, noise_limited: __, ...set } = conditions;
+    const key = JSON.stringify([name, unit, definition, reference, set]);
     let row = rows.get(key);
     const channel = m.channel ?? 0;
     if (!row || row.byChannel.has(channel)) {

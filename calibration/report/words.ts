@@ -60,12 +60,17 @@ const NAMES: Readonly<Record<string, string>> = {
   phase_deg: 'Phase',
   fr_min_db: 'Response, lowest',
   fr_max_db: 'Response, highest',
-  inter_channel_level_db: 'Channels apart, level',
-  inter_channel_phase_deg: 'Channels apart, phase',
+  inter_channel_level_db: 'Inter-channel level difference',
+  inter_channel_phase_deg: 'Inter-channel phase difference',
   crosstalk_selective_db: 'Crosstalk, selective',
   crosstalk_broadband_db: 'Crosstalk, broadband',
   gain_linearity_error_db: 'Gain linearity error',
   max_level_dbfs: 'Maximum level',
+  max_output_dbfs: 'Maximum output',
+  max_output_dbu: 'Maximum output',
+  removed_tone_hz: 'Tone that was taken out',
+  sideband_dbc: 'Sideband',
+  tdfd_db: 'Difference-frequency distortion, total',
   max_level_thdn_dbfs: 'Maximum level, THD+N −40 dB',
   max_level_compression_dbfs: 'Maximum level, 0.3 dB compression',
   full_scale_send_dbu: 'Full scale at the send',
@@ -110,6 +115,8 @@ export function figure(value: number, unit: string): string {
 function rounded(value: number, unit: string): string {
   if (/^dB/.test(unit) || unit === '°' || unit === 'LU' || unit === 'LUFS') return value.toFixed(2);
   if (unit === 'samples') return value.toFixed(3);
+  // A converter's DC is millionths of full scale.
+  if (unit === 'FS') return value.toFixed(7);
   if (Number.isInteger(value)) return String(value);
   return String(Number(value.toPrecision(6)));
 }
@@ -123,7 +130,13 @@ export function minus(text: string): string {
 export function cellOf(m: Measurement): string {
   if (m.refusal) return refusalWord(m.refusal.reason);
   if (m.name === 'polarity_inverted') return m.value === 0 ? 'no' : 'yes';
-  return m.value === null ? '−∞' : figure(m.value, m.unit);
+  return m.value === null ? '−∞' : `${boundOf(m)}${figure(m.value, m.unit)}`;
+}
+
+/** What stands before a figure that is none: the end was not reached, or nothing but noise is known. */
+export function boundOf({ conditions }: Pick<Measurement, 'conditions'>): string {
+  if (conditions['limited'] === true) return '≥ ';
+  return conditions['noise_limited'] === true ? '≤ ' : '';
 }
 
 /** The unit of a measurement by its name; a limit in dBu names its own. */
@@ -148,7 +161,7 @@ export function limitOf({ min, max }: { min?: number | undefined; max?: number |
 
 /** `997 Hz, −1 dBFS`. */
 export function conditionsOf(conditions: Measurement['conditions']): string {
-  const { driven, undriven, ...others } = conditions;
+  const { driven, undriven, limited, noise_limited: _, ...others } = conditions;
   const pair = driven === undefined || undriven === undefined ? [] : [`${driven} into ${undriven}`];
   const rest = Object.entries(others).map(([name, value]) => {
     const text = typeof value === 'number' ? minus(String(Number(value.toPrecision(6)))) : String(value);
@@ -158,7 +171,7 @@ export function conditionsOf(conditions: Measurement['conditions']): string {
     const words = name.replace(/_(hz|dbfs|dbu|db|seconds|percent)$/, '').replaceAll('_', ' ');
     return `${words} ${text}${unit ? ` ${UNITS[unit]}` : ''}`;
   });
-  return [...pair, ...rest].join(', ');
+  return [...pair, ...rest, ...(limited === true ? ['the ceiling of what was played'] : [])].join(', ');
 }
 
 const UNITS: Readonly<Record<string, string>> = {

@@ -1,4 +1,6 @@
 /** A run of calibration for people: every number with its limit, one row for the channels of one quantity. */
+
+import { boundOf } from '../../calibration/report/words.js';
 import type { CalibrationRun, Measurement, Verdict } from '../../core/contract/index.js';
 import type { Output } from './output.js';
 
@@ -64,7 +66,7 @@ function valueText(measurement: Measurement | undefined): string {
   if (!measurement) return '';
   const { value, refusal } = measurement;
   if (refusal) return refusal.reason;
-  return value === null ? 'silence' : String(Number(value.toPrecision(DIGITS)));
+  return value === null ? 'silence' : `${boundOf(measurement)}${Number(value.toPrecision(DIGITS))}`;
 }
 
 /** All channels and rules as one: the limit once, and the worst of what it says. */

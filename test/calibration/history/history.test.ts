@@ -113,7 +113,10 @@ test('settings that differ by the dust of arithmetic are one series, and so is a
     [2, false, 1e-12],
   ] as const) {
     const run = unlimited(calibrationRun({ n, kind: 'headroom' }));
-    run.measurements = run.measurements.map((m) => ({ ...m, conditions: { level_dbfs: -18 + dust, limited } }));
+    run.measurements = run.measurements.map((m) => ({
+      ...m,
+      conditions: { level_dbfs: -18 + dust, limited, ...(limited && { noise_limited: true }) },
+    }));
     history.add(run, 'a.b.c');
   }
   assert.deepEqual(

@@ -166,10 +166,33 @@ test('beside the last whole suite, one that was broken off is a line', () => {
   assert.equal(page.match(/<section /g)?.length, PAGE.match(/<section /g)?.length);
 });
 
+test('a figure that is only a bound says so, and belongs to the row of the others', () => {
+  const page = onlyRun((run) => {
+    run.measurements = run.measurements.map((m) => {
+      if (m.name === 'max_level_dbfs' && m.channel === 1) return { ...m, value: -1, conditions: { limited: true } };
+      if (m.name === 'max_level_dbfs') return { ...m, value: -3, conditions: { limited: false } };
+      if (m.name === 'h2_dbc') return { ...m, value: -115, conditions: { ...m.conditions, noise_limited: true } };
+      return m;
+    });
+  });
+  const text = textOf(page);
+  assert.match(text, /max_level_dbfs .{0,40}≥ −1\.00 .{0,4}−3\.00/);
+  assert.match(text, /h2_dbc .{0,30}≤ −115\.00/);
+  assert.match(text, /H2 ≤ −115\.00 dBc/);
+  assert.doesNotMatch(text, /limited (true|false)/);
+});
+
 test('figures are written as they are read', () => {
   assert.deepEqual(
-    [figure(-106.104, 'dB'), figure(-0.0001, 'dB'), figure(997, 'Hz'), figure(0.0001234567, '%'), figure(0, 'samples')],
-    ['−106.10', '0.00', '997', '0.000123457', '0.000'],
+    [
+      figure(-106.104, 'dB'),
+      figure(-0.0001, 'dB'),
+      figure(997, 'Hz'),
+      figure(0.0001234567, '%'),
+      figure(0, 'samples'),
+      figure(0.00000428098, 'FS'),
+    ],
+    ['−106.10', '0.00', '997', '0.000123457', '0.000', '0.0000043'],
   );
   assert.deepEqual(
     [limitOf({ min: -0.5, max: 0.5 }, 'dB'), limitOf({ max: -100 }, 'dB'), limitOf({ min: 1, max: 2 }, '')],
