@@ -64,6 +64,20 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
   }
 }
 
+/** What is done side by side, all of it or none: the first that fails ends the others, as the signal does. @throws what the first threw */
+export async function allOrNone<T extends readonly unknown[] | []>(
+  signal: AbortSignal,
+  begin: (until: AbortSignal) => T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const failed = new AbortController();
+  try {
+    return await Promise.all(begin(AbortSignal.any([signal, failed.signal])));
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}
+
 /** Exponential back-off with full jitter: attempt 0, 1, 2 … to milliseconds between half of the step and the step. */
 export function backoffMs(attempt: number, baseMs: number, maxMs: number): number {
   const step = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));

@@ -7,6 +7,7 @@ import { type Verified, verifyEnvelope } from '../../certs/envelope.js';
 import { openFile, type SealWriter, sealToFile } from '../../certs/seal-thread.js';
 import { unwrapSourceKey, wrappingKeyFor } from '../../certs/source-key.js';
 import type { CalibrationFile, RecalledSetting, RigConfig } from '../../core/contract/index.js';
+import { allOrNone } from '../../core/duration.js';
 import { asOutboardError, isOutboardError, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import { openWav, type WavReader } from '../../drivers/audio/wav-reader.js';
@@ -187,7 +188,11 @@ export class Bounce {
       settings: this.#complete(hop.processor, hop.settings),
     }));
     this.#c.progress(job, 'recalling', 0);
-    const [recalled, patched] = await Promise.all([rack.recall(chain), patching.connect(inserts)]);
+    // Whoever cancels does not wait for a tape that is wound.
+    const [recalled, patched] = await allOrNone(signal, (until) => [
+      rack.recall(chain, until),
+      patching.connect(inserts, until),
+    ]);
     verifyRecall(plan, recalled);
     signal.throwIfAborted();
     await this.#authority(job);

@@ -27,14 +27,17 @@ export class GearAlerts {
     this.#o = options;
   }
 
-  /** Tells at once of every unit that is not well now. */
   start(): void {
     const { rack } = this.#o;
     this.#remove = [
       rack.onState((name) => this.#look(name)),
       rack.onLocalChange((name, { means }) => this.#changed(name, means)),
     ];
-    for (const { name } of rack.units) this.#look(name);
+  }
+
+  /** Tells of every unit that is not well now. One that is asked who it is has no news by itself. */
+  look(): void {
+    for (const { name } of this.#o.rack.units) this.#look(name);
   }
 
   stop(): void {

@@ -123,7 +123,7 @@ export class InsertMemory {
     const unprovable = this.#unprovable(insert);
     if (unprovable) throw unprovable;
     try {
-      await patching.connect([insert]);
+      await patching.connect([insert], signal);
       await this.#forget(insert, engine, signal);
     } finally {
       await this.#stopPlaying(insert);
@@ -209,7 +209,7 @@ export class InsertMemory {
     signal: AbortSignal,
   ): Promise<void> {
     for (const step of steps) {
-      if ('set' in step) believe(name, await this.#o.rack.unit(name).recall(step.set));
+      if ('set' in step) believe(name, await this.#o.rack.unit(name).recall(step.set, signal));
       else await play(step.waitSeconds);
       signal.throwIfAborted();
     }

@@ -33,15 +33,20 @@ export class Patching {
   /**
    * Connects these inserts and verifies it, as far as the patchbay can be read back.
    *
-   * @throws OutboardError processor.* ; what was connected of it is the caller's to disconnect
+   * @param signal ends it, behind the commands in flight
+   * @throws OutboardError processor.* ; the signal's reason; what was connected of it is the caller's to disconnect
    */
-  async connect(inserts: readonly string[]): Promise<RecalledPatchbay[]> {
+  async connect(inserts: readonly string[], signal?: AbortSignal): Promise<RecalledPatchbay[]> {
     const { rack, config, profiles } = this.#o;
     for (const insert of inserts) this.#hold(insert);
     return await Promise.all(
       this.settingsOf(inserts).map(async ({ processor, settings }) => {
         const { id, version, hash } = profiles.get(config.processors[processor]!.profile)!;
-        return { processor, profile: { id, version, hash }, settings: await rack.unit(processor).recall(settings) };
+        return {
+          processor,
+          profile: { id, version, hash },
+          settings: await rack.unit(processor).recall(settings, signal),
+        };
       }),
     );
   }

@@ -1,5 +1,6 @@
 /** The processors of the rig: one unit each, started together, recalled per chain, and brought into their safe state together. */
 import type { RecalledSetting, RigConfig, Settings } from '../../core/contract/index.js';
+import { allOrNone, within } from '../../core/duration.js';
 import { asOutboardError, OutboardError } from '../../core/errors.js';
 import { leftErasing } from '../../drivers/processors/hazards.js';
 import type { LocalChange, ProcessorUnit, UnitState } from '../../drivers/processors/processor-unit.js';
@@ -10,6 +11,8 @@ import { allOpen } from '../patchbay-routes.js';
 export type UnitFactory = (name: string, profile: Profile, insert: string | undefined) => ProcessorUnit;
 
 const RETRY_MS = 5000;
+/** Whoever has not been made safe by then keeps nobody from the others. */
+const START_MS = 4000;
 
 export interface RackOptions {
   config: RigConfig;
@@ -18,6 +21,8 @@ export interface RackOptions {
   log: Logger;
   /** Between two tries to reach a safe state that is owed; 5 s when absent. */
   retryMs?: number;
+  /** Longest that `start` takes; 4 s when absent. */
+  startMs?: number;
 }
 
 export class Rack {
@@ -33,19 +38,25 @@ export class Rack {
   /** Why a safe state was not reached, of those that still owe it. */
   readonly #unsafe = new Map<string, OutboardError>();
   #running = false;
+  /** What is done with a unit that has just come. */
+  readonly #welcomes = new Map<string, Promise<void>>();
   #attended = false;
 
   constructor(options: RackOptions) {
     this.#o = options;
   }
 
-  /** Resolves when every unit was tried once, whether it answered or not. */
+  /**
+   * Resolves when every unit was tried once, and made safe where it answers: whatever the last run left in the gear ends there. Whoever takes long
+   * over that is not waited for. No unit takes a job before its safe state was reached.
+   */
   async start(signal: AbortSignal): Promise<void> {
     const { config, profiles, make } = this.#o;
     this.#running = true;
     for (const [name, entry] of Object.entries(config.processors)) {
       const unit = make(name, profiles.get(entry.profile)!, entry.insert);
       this.#units.set(name, unit);
+      this.#owed.set(name, always);
       let before: Standing = 'away';
       unit.onState((state) => {
         const now = standingOf(state);
@@ -54,14 +65,25 @@ export class Rack {
         if (before === 'well') this.#owed.set(name, always);
         if (now !== 'well') this.#lastSafe.delete(name);
         before = now;
-        if (now === 'well') void this.#welcome(name);
+        if (now === 'well') this.#welcomes.set(name, this.#welcome(name));
         this.#tell(name);
       });
       unit.onLocalChange((change) => {
         for (const listener of this.#changeListeners) listener(name, change);
       });
     }
-    await Promise.all([...this.#units.values()].map((unit) => unit.start(signal)));
+    const tried = this.units.map(async (unit) => {
+      await unit.start(signal);
+      await this.#welcomes.get(unit.name);
+    });
+    const late = new Error('a unit takes its time');
+    await within(this.#o.startMs ?? START_MS, Promise.all(tried), () => late).catch((error) => {
+      if (error !== late) throw error;
+      this.#o.log.warn(
+        { processors: [...this.#owed.keys()] },
+        'the rig does not wait for processors that are not safe yet',
+      );
+    });
   }
 
   async stop(): Promise<void> {
@@ -135,9 +157,19 @@ export class Rack {
     for (const listener of this.#stateListeners) listener(name);
   }
 
-  /** All chains' units at once: the slowest one counts, not the sum. */
-  async recall(chain: readonly { processor: string; settings: Settings }[]): Promise<RecalledSetting[][]> {
-    return await Promise.all(chain.map((link) => this.unit(link.processor).recall(link.settings)));
+  /**
+   * All chains' units at once: the slowest one counts, not the sum. One that fails ends the others.
+   *
+   * @param signal ends it, behind the commands in flight
+   * @throws OutboardError processor.*; the signal's reason
+   */
+  async recall(
+    chain: readonly { processor: string; settings: Settings }[],
+    signal: AbortSignal,
+  ): Promise<RecalledSetting[][]> {
+    return await allOrNone(signal, (until) =>
+      chain.map(({ processor, settings }) => this.unit(processor).recall(settings, until)),
+    );
   }
 
   async readBack(chain: readonly { processor: string; settings: Settings }[]): Promise<RecalledSetting[][]> {
@@ -203,13 +235,14 @@ export class Rack {
           this.#unsafe.delete(name);
         } catch (cause) {
           const error = asOutboardError(cause);
+          this.#owed.set(name, always);
           this.#unsafe.set(name, error);
           failures.push({ processor: name, error });
           this.#o.log.error({ processor: name, code: error.code }, 'the safe state was not reached; it is tried again');
         }
       }),
     );
-    if (this.#owed.size > 0) this.#retryLater();
+    if (this.#owed.size > 0 && this.#running) this.#retryLater();
     for (const name of names) this.#tell(name);
     return failures;
   }
@@ -220,14 +253,7 @@ export class Rack {
    * @throws OutboardError processor.*; the signal's reason
    */
   async rest(names: readonly string[], signal: AbortSignal): Promise<void> {
-    const failed = new AbortController();
-    const until = AbortSignal.any([signal, failed.signal]);
-    try {
-      await Promise.all(names.map((name) => this.unit(name).safe(until)));
-    } finally {
-      // Of several units those that are still busy leave off too.
-      failed.abort();
-    }
+    await allOrNone(signal, (until) => names.map((name) => this.unit(name).safe(until)));
   }
 
   /** A patchbay that is safe connects nothing, whatever its profile's safe state is. */

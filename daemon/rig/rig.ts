@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { verifyEnvelope } from '../../certs/envelope.js';
 import { type LinkReport, type Problem, type Severity, STATE_INTERVAL_SECONDS } from '../../core/contract/index.js';
+import { within } from '../../core/duration.js';
 import { asOutboardError, type ErrorCode, OutboardError } from '../../core/errors.js';
 import { nowSeconds } from '../../core/units.js';
 import { deviceName } from '../audio-driver.js';
@@ -41,6 +42,8 @@ import { Transfers } from './transfers.js';
 import { TrustStore } from './trust-store.js';
 import { Upkeep } from './upkeep.js';
 
+/** Longest that a stop waits for the gear: half of what the process has before it is ended. */
+const SAFE_MS = 15_000;
 /** Two words of the state and the health may be late or refused; without three, something hangs. */
 const STALE_ROUND_MS = 3 * STATE_INTERVAL_SECONDS * 1000;
 
@@ -237,10 +240,12 @@ export class Rig {
     if (disbelief)
       log.error({ code: disbelief.code }, `the trust bundle of the last run is not believed: ${disbelief.message}`);
     await this.#installInitialTrust();
+    // Who looks at the rig sees what it waits for.
+    await this.#openControl();
+    this.#gearAlerts.start();
     // Safe state first: whatever the last run left in the gear ends before anything else begins.
     await this.#rack.start(this.#abort.signal);
-    await this.#rack.safe();
-    this.#gearAlerts.start();
+    this.#gearAlerts.look();
     await recover(this.#journal, this.#spool, log);
     // An outside tool may have the interface still: then it is not touched.
     if (!(await this.#bench.maintenance.resumeReleased())) await this.#keeper.start();
@@ -254,19 +259,6 @@ export class Rig {
     await this.#scheduler.start();
     await this.#upkeep.start();
     await this.#broadcast.start();
-    await this.#openDoor(listeners.control, (app) => {
-      controlRoutes(app, {
-        rig: config.rig,
-        trust: this.#trust,
-        sessions: this.#bench.sessions,
-        gear: this.#bench.gear,
-        archive: this.#bench.archive,
-        calibration: () => this.#bench.inForce.version,
-        status: () => this.#report.status(),
-        audio: (probe) => this.#report.audio(probe),
-      });
-      calibrationLiveRoutes(app, this.#bench.runs);
-    });
     await this.#openDoor(listeners.courier, (app) =>
       courierRoutes(app, {
         intake: this.#intake,
@@ -284,10 +276,7 @@ export class Rig {
     if (!this.#running) return;
     this.#running = false;
     this.#mode.set('stopping');
-    await this.#bench.stop();
-    await this.#scheduler.stop();
-    await this.#rack.safe();
-    this.#gearAlerts.stop();
+    await this.#endInSafety();
     await this.#broadcast.stop();
     this.#outgoing.stop();
     this.#transfers.stop();
@@ -301,11 +290,56 @@ export class Rig {
     this.#journal.close();
   }
 
+  /** Takes end, and the gear is safe or, where a unit does not answer, left. */
+  async #endInSafety(): Promise<void> {
+    const { config, log } = this.#o;
+    const rolling = this.#scheduler.inserts;
+    const idle = (name: string): boolean => {
+      const { insert } = config.processors[name]!;
+      // A patchbay may carry any of the takes.
+      return insert !== undefined && !rolling.has(insert);
+    };
+    const names = this.#rack.units.map(({ name }) => name);
+    const ended = Promise.all([
+      this.#rack.safe(names.filter(idle)),
+      Promise.all([this.#bench.stop(), this.#scheduler.stop()]).then(() =>
+        this.#rack.safe(names.filter((name) => !idle(name))),
+      ),
+    ]);
+    const late = new Error('the gear takes its time');
+    await within(SAFE_MS, ended, () => late).catch(async (error) => {
+      if (error !== late) throw error;
+      log.error({ processors: [...names].filter((name) => this.#rack.owed.has(name)) }, 'left without a safe state');
+      // Whoever still waits for one of them waits no more.
+      this.#gearAlerts.stop();
+      await this.#rack.stop();
+      await ended;
+    });
+    this.#gearAlerts.stop();
+  }
+
   /** For the service manager. Not well is only what a new process may cure: no word of state and health, which lead through all its parts. */
   pulse(): Pulse {
     const { mode, lastFault } = this.#mode;
     const why = mode === 'faulted' && lastFault ? `: ${lastFault.error.message}` : '';
     return { status: `${mode}${why}`, well: this.#broadcast.sinceRoundMs < STALE_ROUND_MS };
+  }
+
+  async #openControl(): Promise<void> {
+    const { config, listeners } = this.#o;
+    await this.#openDoor(listeners.control, (app) => {
+      controlRoutes(app, {
+        rig: config.rig,
+        trust: this.#trust,
+        sessions: this.#bench.sessions,
+        gear: this.#bench.gear,
+        archive: this.#bench.archive,
+        calibration: () => this.#bench.inForce.version,
+        status: () => this.#report.status(),
+        audio: (probe) => this.#report.audio(probe),
+      });
+      calibrationLiveRoutes(app, this.#bench.runs);
+    });
   }
 
   async #openDoor(listener: Listener, routes: (app: FastifyInstance) => void): Promise<void> {

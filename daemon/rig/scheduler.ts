@@ -130,6 +130,12 @@ export class Scheduler {
     this.poke();
   }
 
+  /** Inserts that takes hold, and those that are made to forget for them. */
+  get inserts(): ReadonlySet<string> {
+    const holding = [...this.#active.values()].filter(({ holdsInserts }) => holdsInserts);
+    return new Set(holding.flatMap(({ plan, flush }) => [...plan.hops.map(({ insert }) => insert), ...flush]));
+  }
+
   get rolling(): number {
     return this.#active.size;
   }

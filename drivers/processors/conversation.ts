@@ -308,7 +308,7 @@ export class Conversation implements LinkListener {
     }
     // A wrong echo is more than news: the command that waits may have been heard wrongly.
     if (verdict?.kind === 'other') return pending?.reject(new NoAnswer('other', verdict.message));
-    if (this.#isLate(frame)) {
+    if ((pending === undefined || isEchoed) && this.#isLate(frame)) {
       this.noise++;
       return;
     }

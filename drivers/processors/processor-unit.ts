@@ -48,10 +48,12 @@ export interface ProcessorUnit {
    * Sets what is named, in the profile's order, with its interlocks and in its steps, reads it back and lets it settle. What is not named
    * stays as it is, or is put back.
    *
+   * @param signal ends it behind the command that is in flight, whatever it waits for: some settings are as named then, the others as they were, and
+   * what an interlock holds stays held
    * @throws OutboardError job.setting before anything is sent | processor.lost | processor.timeout | processor.reply |
-   *   processor.identity | processor.unverified
+   *   processor.identity | processor.unverified; the signal's reason
    */
-  recall(settings: Settings): Promise<RecalledSetting[]>;
+  recall(settings: Settings, signal?: AbortSignal): Promise<RecalledSetting[]>;
   /**
    * Asks for the present values and sets nothing. `verified` means: read back, equal to what is named (within the profile's tolWire)
    * and nobody touched the unit since the last recall. A difference is reported, not thrown.
@@ -64,7 +66,8 @@ export interface ProcessorUnit {
    * Applies the profile's safe state, in its order and at once, verified like a recall as far as it can be read back. What one setting refuses
    * does not keep the others from theirs; the first error is thrown.
    *
-   * @param signal ends it behind the command that is in flight: some settings are safe then, the others as they were
+   * @param signal ends it behind the command that is in flight: some settings are safe then, the others as they were. Without one it has to be
+   * reached: recalls of this unit that are under way are given up for it (processor.unverified)
    * @throws OutboardError as those of `recall`; the signal's reason
    */
   safe(signal?: AbortSignal): Promise<RecalledSetting[]>;

@@ -28,7 +28,7 @@ export interface RecallOptions {
    * does not keep the others from theirs.
    */
   direct?: boolean;
-  /** Ends the direct way between two settings, and while they settle. */
+  /** Ends it behind the command in flight, and whatever it waits for. What an interlock holds stays held. */
   signal?: AbortSignal;
 }
 
@@ -85,10 +85,10 @@ export class Recall {
       if (verifyBy === 'dump' && codec.read?.kind === 'dump') {
         const name = codec.read.dump(target.index);
         inDumps.set(name, [...(inDumps.get(name) ?? []), target]);
-      } else if (readsBack(target.parameter)) readings.set(target.key, await this.#exchange.read(target));
+      } else if (readsBack(target.parameter)) readings.set(target.key, await this.#exchange.read(target, signal));
     }
     for (const [name, list] of inDumps) {
-      const found = await this.#exchange.readDump(name, list);
+      const found = await this.#exchange.readDump(name, list, signal);
       for (const [i, target] of list.entries()) readings.set(target.key, found[i]);
     }
     for (const [key, reading] of readings) if (reading !== undefined) this.#known.heard(key, reading.w);
@@ -100,7 +100,7 @@ export class Recall {
       pass.signal?.throwIfAborted();
       pass.settles(target, this.#known);
       try {
-        await this.#send(target);
+        await this.#send(target, pass.signal);
       } catch (error) {
         // A unit that answers can take the rest; one that is silent or gone cannot.
         if (!(error instanceof OutboardError) || error.code !== 'processor.reply') throw error;
@@ -113,7 +113,7 @@ export class Recall {
     const needed = this.#needed(pass);
     const inOrder = needsFirst(pass.targets);
     // A front panel may have been touched since: whoever steps or mutes relies on what the unit has now.
-    await this.read(this.#worthReading([...pass.targets, ...needed]));
+    await this.read(this.#worthReading([...pass.targets, ...needed]), pass.signal);
     this.#checkNeeds(needed);
     await this.#prepareRestores(pass, inOrder);
     for (const group of byParameter(inOrder)) {
@@ -124,10 +124,13 @@ export class Recall {
       );
       await this.#hold(pass, [...settings.values()], settleMs);
       for (const target of group) pass.settles(target, this.#known);
-      await this.#move(group.filter(({ key }) => !pass.held.has(key)));
+      await this.#move(
+        group.filter(({ key }) => !pass.held.has(key)),
+        pass.signal,
+      );
       // What takes its time has to be there before anything else moves: a tape is wound before it plays.
       const slow = group.filter(({ parameter }) => parameter.verifyWithinMs > 0);
-      for (const [key, reading] of await this.#insist(slow)) pass.reached.set(key, reading);
+      for (const [key, reading] of await this.#insist(slow, pass.signal)) pass.reached.set(key, reading);
     }
     await this.#letGo(pass, [...pass.held.keys()]);
   }
@@ -189,7 +192,7 @@ export class Recall {
     for (const group of byParameter(inOrder))
       for (const held of this.#heldWhile(group).settings.values()) all.set(held.key, held);
     const unnamed = [...all.values()].filter(({ key }) => !pass.targets.some((target) => target.key === key));
-    await this.read(unnamed);
+    await this.read(unnamed, pass.signal);
     for (const held of all.values()) {
       const named = pass.targets.find(({ key }) => key === held.key);
       const w = named?.w ?? this.#known.present(held.key);
@@ -209,35 +212,35 @@ export class Recall {
     for (const target of fresh) pass.held.set(target.key, target);
     const moving = this.#changing(fresh);
     if (moving.length === 0) return;
-    for (const group of byParameter(moving)) await this.#move(group);
+    for (const group of byParameter(moving)) await this.#move(group, pass.signal);
     // An acknowledgement is enough to go on; where there is none, the unit has to show that it holds.
     for (const target of moving) {
       if (target.parameter.codec.ack !== undefined || !readsBack(target.parameter)) continue;
-      await this.#insist([target]);
+      await this.#insist([target], pass.signal);
     }
     const heldAtMs = this.#conversation.lastByteAtMs + settleMs;
-    await this.#conversation.rest(heldAtMs - performance.now());
+    await this.#conversation.rest(heldAtMs - performance.now(), pass.signal);
   }
 
   async #letGo(pass: Pass, keys: readonly string[]): Promise<void> {
     const restored = keys.map((key) => pass.restores.get(key) as Target);
     for (const key of keys) pass.held.delete(key);
     for (const target of restored) pass.settles(target, this.#known);
-    for (const group of byParameter(restored)) await this.#move(group);
+    for (const group of byParameter(restored)) await this.#move(group, pass.signal);
   }
 
   /** To their values, all of them together, in steps where the profile wants steps. */
-  async #move(targets: readonly Target[]): Promise<void> {
+  async #move(targets: readonly Target[], signal: AbortSignal | undefined): Promise<void> {
     const ways = targets.map((target) => this.#way(target));
     const rounds = Math.max(0, ...ways.map((way) => way.length));
     for (let round = 0; round < rounds; round++) {
       const beganAtMs = performance.now();
       for (const way of ways) {
         const step = way[round];
-        if (step !== undefined) await this.#send(step);
+        if (step !== undefined) await this.#send(step, signal);
       }
       const everyMs = Math.max(0, ...targets.map(({ parameter }) => parameter.slew?.everyMs ?? 0));
-      if (round + 1 < rounds) await this.#conversation.rest(beganAtMs + everyMs - performance.now());
+      if (round + 1 < rounds) await this.#conversation.rest(beganAtMs + everyMs - performance.now(), signal);
     }
   }
 
@@ -256,9 +259,9 @@ export class Recall {
     }));
   }
 
-  async #send(target: Target): Promise<void> {
+  async #send(target: Target, signal: AbortSignal | undefined): Promise<void> {
     this.#known.telling(target.key);
-    await this.#exchange.set(target);
+    await this.#exchange.set(target, signal);
     this.#known.told(target.key, target.w);
   }
 
@@ -285,7 +288,7 @@ export class Recall {
       const elapsedMs = performance.now() - beganAtMs;
       if (open.some(({ parameter }) => parameter.verifyWithinMs > elapsedMs))
         await this.#conversation.rest(quietMs, signal);
-      else if (left-- > 0) await this.#conversation.turn(() => this.#conversation.drain());
+      else if (left-- > 0) await this.#conversation.turn(() => this.#conversation.drain(undefined, signal));
       else throw this.#disagrees(first, readings.get(first.key));
     }
     return found;

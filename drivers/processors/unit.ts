@@ -66,6 +66,8 @@ class WiredUnit implements ProcessorUnit {
   #lastWireMs = 0;
   #running: { stopper: AbortController; firstTry: Promise<void>; done: Promise<void> } | undefined;
   #session: Session | undefined;
+  /** Ends the recalls that are under way. */
+  #givesWay = new AbortController();
   /** `disturbances` when the last recall had been verified. */
   #undisturbedAt = -1;
   #queue: Promise<void> = Promise.resolve();
@@ -128,9 +130,10 @@ class WiredUnit implements ProcessorUnit {
     );
   }
 
-  async recall(settings: Settings): Promise<RecalledSetting[]> {
+  async recall(settings: Settings, wanted?: AbortSignal): Promise<RecalledSetting[]> {
     const targets = resolveSettings(this.profile, settings);
-    return await this.#exclusive((session) => this.#apply(session, targets));
+    const signal = wanted ? AbortSignal.any([wanted, this.#givesWay.signal]) : this.#givesWay.signal;
+    return await this.#exclusive((session) => this.#apply(session, targets, { signal }), { signal });
   }
 
   async readBack(settings: Settings, limitMs?: number): Promise<RecalledSetting[]> {
@@ -152,7 +155,17 @@ class WiredUnit implements ProcessorUnit {
     const targets = safeTargets(this.profile);
     const { settleMs } = this.profile.document.safe;
     const options = { leastSettleMs: settleMs, direct: true, ...(signal ? { signal } : {}) };
+    if (signal === undefined) this.#endRecalls();
     return await this.#exclusive((session) => this.#apply(session, targets, options), { signal });
+  }
+
+  /** A recall may wind a tape for minutes. What has to be safe does not wait for that. */
+  #endRecalls(): void {
+    const why = 'the recall was given up for the safe state';
+    this.#givesWay.abort(
+      new OutboardError('processor.unverified', `${this.name}: ${why}`, { details: { processor: this.name } }),
+    );
+    this.#givesWay = new AbortController();
   }
 
   async panel(to: 'people' | 'rig'): Promise<void> {
@@ -194,6 +207,7 @@ class WiredUnit implements ProcessorUnit {
     await before;
     const session = this.#session;
     try {
+      signal?.throwIfAborted();
       if (session === undefined) throw this.#notReady();
       this.#machine.become('busy');
       return await (limitMs === undefined ? work(session) : this.#soon(session, work(session), limitMs));

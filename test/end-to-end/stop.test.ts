@@ -5,8 +5,10 @@ import { describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { tlsFiles } from '../../client/tls-files.js';
 import { type StatePayload, topics } from '../../core/contract/index.js';
+import { gear, startFaultyRig } from '../peers/gear-hands.js';
 import { Outside } from '../peers/outside.js';
 import { Stack, until } from '../peers/stack.js';
+import { insertsOf } from '../peers/takes.js';
 
 /** A long poll of the courier lasts this long; a rig that waited for it would too. */
 const POLL_MS = 30_000;
@@ -39,5 +41,20 @@ describe('stopping', { timeout: 120_000 }, () => {
     assert.equal(stack.rig!.process.exitCode, 0, stack.logs());
     assert.ok(tookMs < POLL_MS / 2, `it took ${tookMs} ms`);
     await monitor.until(() => modes().includes('stopping'));
+  });
+
+  it('does not wait for ever for a unit that does not come to its safe state', async (t) => {
+    const { inserts, channels } = insertsOf({ a: { width: 1 } });
+    const stack = await Stack.make(t, {
+      rigConfig: {
+        interface: { in: channels, out: channels },
+        inserts,
+        processors: { slow: { profile: 'virtual.gain', insert: 'a', port: { virtual: true } } },
+      },
+    });
+    await startFaultyRig(stack);
+    await gear(stack, { unit: 'slow', do: 'settle', seconds: 3600 });
+    await stack.rig!.end('SIGTERM');
+    assert.match(stack.logs(), /"processors":\["slow"\].*left without a safe state/);
   });
 });

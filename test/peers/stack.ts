@@ -165,7 +165,7 @@ export class Stack {
       await until(async () => {
         // A test that means a rig to die at its start says `ready: false`; every other one would wait for ever.
         if (this.rig!.over && main === RIG_MAIN) throw new Error(`the rig ended: ${this.rig!.output}`);
-        return this.rig!.over || (await this.status().catch(() => null)) !== null;
+        return this.rig!.over || ((await this.status().catch(() => null))?.state.mode ?? 'starting') !== 'starting';
       });
   }
 

@@ -18,6 +18,7 @@ async function bench(t: TestContext) {
     attended: () => hands.attended,
   });
   alerts.start();
+  alerts.look();
   t.after(() => alerts.stop());
   return { rack, told, hands, alerts, wire: wires.get('eq')! };
 }
@@ -79,6 +80,7 @@ test('an alert that begins while a refused unit is asked again tells the same', 
   await until(() => unit.state === 'refused');
   await new Promise<void>((resolve) => unit.onState((state) => state === 'identifying' && resolve()));
   alerts.start();
+  alerts.look();
   assert.deepEqual(told, ['critical processor.identity']);
 });
 

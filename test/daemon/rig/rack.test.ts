@@ -43,6 +43,7 @@ function bench() {
     make: () => unit as unknown as ProcessorUnit,
     log: createLogger('test', 'silent'),
     retryMs: 1,
+    startMs: 20,
   });
   return { rack, unit, become };
 }
@@ -53,6 +54,8 @@ describe('a rack', () => {
     await rack.start(new AbortController().signal);
     t.after(() => rack.stop());
     become('ready');
+    await until(() => rack.ready(['deck']));
+    unit.asked = 0;
     unit.reachable = false;
     const failures = await rack.safe();
     assert.deepEqual(
@@ -69,13 +72,57 @@ describe('a rack', () => {
     assert.equal(unit.asked, 2);
   });
 
+  it('does not wait for a unit that takes its time: it takes no job until it is safe', async (t) => {
+    const { rack, unit, become } = bench();
+    unit.start = () => new Promise<void>(() => undefined);
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    assert.equal(rack.ready(['deck']), false);
+    become('identifying');
+    assert.equal(rack.owed.has('deck'), true);
+    become('ready');
+    await until(() => rack.ready(['deck']));
+    assert.equal(unit.asked, 1);
+  });
+
+  it('is not up before a unit that answers is safe', async (t) => {
+    const { rack, unit, become } = bench();
+    unit.start = async () => become('ready');
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    assert.deepEqual([unit.asked, rack.ready(['deck']), rack.safety('deck')], [1, true, 'verified']);
+  });
+
+  it('ends the recalls of a chain when one of them fails, and when nobody wants them', async (t) => {
+    const { rack, unit } = bench();
+    await rack.start(new AbortController().signal);
+    t.after(() => rack.stop());
+    const ended: unknown[] = [];
+    const gone = new OutboardError('processor.lost', 'gone');
+    Object.assign(unit, {
+      recall: ({ winds }: { winds: boolean }, signal: AbortSignal) =>
+        new Promise((_, reject) => {
+          if (!winds) return reject(gone);
+          signal.addEventListener('abort', () => reject(ended.push(signal.reason) && signal.reason));
+        }),
+    });
+    const links = [true, false].map((winds) => ({ processor: 'deck', settings: { winds } }));
+    await assert.rejects(rack.recall(links, new AbortController().signal), gone);
+    assert.deepEqual(ended, [gone]);
+    const wanted = new AbortController();
+    const cancelled = new OutboardError('job.cancelled', 'no more');
+    setImmediate(() => wanted.abort(cancelled));
+    await assert.rejects(rack.recall(links.slice(0, 1), wanted.signal), cancelled);
+  });
+
   it('owes the safe state from the moment a unit goes: nobody knows what it has when it comes back', async (t) => {
     const { rack, unit, become } = bench();
     await rack.start(new AbortController().signal);
     t.after(() => rack.stop());
     become('ready');
     await rack.safe();
-    assert.equal(rack.ready(['deck']), true);
+    await until(() => rack.ready(['deck']));
+    unit.asked = 1;
     become('busy');
     become('ready');
     assert.equal(unit.asked, 1, 'a command is no loss');
@@ -93,6 +140,7 @@ describe('a rack', () => {
     t.after(() => rack.stop());
     become('ready');
     await rack.safe();
+    unit.asked = 1;
     let looked = 0;
     const needed = { byOthers: true };
     rack.owe('deck', () => {

@@ -219,6 +219,72 @@ test('a unit that takes its time is asked until it is there', async (t) => {
   assert.deepEqual([recalled?.readBack, recalled?.state, asked], [9, 'verified', 9]);
 });
 
+const NEVER_THERE: [string, string] = [
+  'verify: {by: readback, tolWire: 0}, settleMs: 3',
+  'verify: {by: readback, withinMs: 600000}, settleMs: 3',
+];
+for (const [what, pair] of Object.entries({
+  'to get there': NEVER_THERE,
+  'for the next step': ['settleMs: 3, hazard', 'slew: {maxStep: 1, everyMs: 600000}, settleMs: 3, hazard'],
+  'to settle': ['settleMs: 3, hazard', 'settleMs: 600000, hazard'],
+} satisfies Record<string, [string, string]>))
+  test(`a recall that nobody wants any more ends although it waits ${what}`, async (t) => {
+    const { peer, unit } = await startMatrix(t, [pair, PATIENT]);
+    const wanted = new AbortController();
+    const reason = new Error('nobody wants it');
+    peer.values.set('G1', '+00');
+    peer.script = (command) => {
+      if (command.startsWith('1*')) setTimeout(() => wanted.abort(reason), 50);
+      return command === '1G' && pair === NEVER_THERE ? ['+00'] : undefined;
+    };
+    await assert.rejects(unit.recall({ 'inGain@in=1': 9 }, wanted.signal), reason);
+    assert.equal(unit.state, 'ready');
+    assert.equal(unit.lastFault, undefined, 'it is no fault of the unit');
+    peer.commands.length = 0;
+    await assert.rejects(unit.recall({ 'inGain@in=1': 9 }, wanted.signal), reason);
+    assert.deepEqual(peer.commands, []);
+  });
+
+test('a recall that nobody wants any more is not tried again, and an answer that comes late is for nobody', async (t) => {
+  const { peer, unit } = await startMatrix(t, [['replyMs: 60, quietMs: 5', 'replyMs: 300, quietMs: 5']]);
+  const told: string[] = [];
+  unit.onLocalChange(({ line }) => told.push(line));
+  const wanted = new AbortController();
+  const reason = new Error('nobody wants it');
+  peer.script = (command) => {
+    if (command !== '1*9G') return undefined;
+    wanted.abort(reason);
+    setTimeout(() => peer.say('In01 Aud+09'), 330);
+    return [];
+  };
+  await assert.rejects(unit.recall({ 'inGain@in=1': 9 }, wanted.signal), reason);
+  await unit.safe();
+  assert.deepEqual(
+    peer.commands.filter((command) => command === '1*9G'),
+    ['1*9G'],
+  );
+  assert.deepEqual(told, []);
+});
+
+test('the safe state does not wait for a recall that is on its way', async (t) => {
+  const { peer, unit } = await startMatrix(t, [NEVER_THERE, PATIENT]);
+  const waits = new Promise<void>((resolve) => {
+    peer.script = (command) => {
+      if (command === '1*9G') resolve();
+      return command === '1G' ? ['+00'] : undefined;
+    };
+  });
+  const recalling = assert.rejects(
+    unit.recall({ 'inGain@in=1': 9 }),
+    failsWith('processor.unverified', /given up for the safe state/),
+  );
+  await waits;
+  const safe = await unit.safe();
+  await recalling;
+  assert.ok(safe.every(({ state }) => state === 'verified'));
+  assert.equal(peer.values.get('V1'), '00');
+});
+
 test('a session begins before the first setting and ends when the unit is stopped', async (t) => {
   const { peer, unit } = await startMatrix(
     t,
