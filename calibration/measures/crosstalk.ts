@@ -7,14 +7,16 @@ import { band, lobeAt, noiseUnder, powerIn, residualIn, SpectrumAnalyzer } from 
 import { windowFor } from '../dsp/windows.js';
 import { capturedBadly } from './capture.js';
 import { AUDIO_BAND, type MeasurementName } from './definitions.js';
-import { isRefusal, type MeasureOptions, measured, powerDb, type Refusal, refused } from './measurement.js';
-import { analyzeTone, LOBE_SPREAD, type ToneOptions } from './tone.js';
+import { isRefusal, limited, type MeasureOptions, measured, powerDb, type Refusal, refused } from './measurement.js';
+import { analyzeTone, LOBE_SPREAD, STANDS_OUT, type ToneOptions } from './tone.js';
 
 export interface CrosstalkAnalysis {
   hz: number;
   /** Power ratios, undriven over driven. */
   selective: number;
   broadband: number;
+  /** The selective one does not stand out of the noise: it is at most that. */
+  inNoise: boolean;
   samples: number;
 }
 
@@ -33,10 +35,11 @@ export function crosstalkMeasurements(
 ): Measurement[] {
   const found = analyzeCrosstalk(driven, undriven, rate, o);
   if (isRefusal(found)) return refused(NAMES, found, { ...o, samples: driven.length });
-  return measured(
-    { crosstalk_selective_db: powerDb(found.selective), crosstalk_broadband_db: powerDb(found.broadband) },
-    { ...o, samples: found.samples },
-  );
+  const basis = { ...o, samples: found.samples };
+  return [
+    ...measured({ crosstalk_selective_db: powerDb(found.selective) }, limited(basis, found.inNoise)),
+    ...measured({ crosstalk_broadband_db: powerDb(found.broadband) }, basis),
+  ];
 }
 
 /** As `crosstalkMeasurements`, as ratios of powers. What does not stand out of the noise is given as the noise's uncertainty: it is at most that. */
@@ -57,8 +60,16 @@ export function analyzeCrosstalk(
   const lobe = lobeAt(spectrum, tone.hz);
   const dcLobe = lobeAt(spectrum, 0);
   const under = noiseUnder(spectrum, lobe, [dcLobe, lobe]);
-  const heard = Math.max(under * LOBE_SPREAD, powerIn(spectrum, lobe) - under);
+  const above = powerIn(spectrum, lobe) - under;
+  const heard = Math.max(under * LOBE_SPREAD, above);
   // The lobe of a tone at the end of the band reaches beyond it, and belongs to it all the same.
   const all = heard + residualIn(spectrum, band(spectrum, ...AUDIO_BAND), [dcLobe, lobe]);
-  return { hz: tone.hz, selective: heard / tone.power, broadband: all / tone.total, samples: window.samples.length };
+  return {
+    hz: tone.hz,
+    selective: heard / tone.power,
+    broadband: all / tone.total,
+    // Digital silence is not noise: nothing at all was heard.
+    inNoise: under > 0 && above < STANDS_OUT * LOBE_SPREAD * under,
+    samples: window.samples.length,
+  };
 }

@@ -28,6 +28,11 @@ export function measured(values: Values, basis: Basis): Measurement[] {
     .map((name) => ({ ...frame(name, basis), value: finite(values[name]!), valid: true }));
 }
 
+/** Marks figures that do not stand out of the noise: there is at most that. */
+export function limited(basis: Basis, noiseLimited: boolean): Basis {
+  return noiseLimited ? { ...basis, conditions: { ...basis.conditions, noise_limited: true } } : basis;
+}
+
 /** Every name with the same reason and no number. */
 export function refused(names: readonly MeasurementName[], refusal: Refusal, basis: Basis): Measurement[] {
   return names.map((name) => ({ ...frame(name, basis), value: null, valid: false, refusal }));

@@ -51,6 +51,8 @@ export interface NoiseOptions {
 }
 
 const LEAST_SAMPLES = 1024;
+/** Half of a record that is as long still parts 20 Hz from the lobe of 0 Hz. */
+const LONG_SECONDS = 2.5;
 /** A line that carries more than this share of everything is a tone and no noise. */
 const TONE_SHARE = 0.5;
 
@@ -122,10 +124,13 @@ export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOption
   if (peak === 0 && !o.silenceIsFine) return { reason: 'silent', message: 'every sample is 0' };
   const tone = o.keepTone ? null : analyzeTone(samples, rate);
   const found = tone !== null && !isRefusal(tone) && tone.power > TONE_SHARE * tone.total ? tone : null;
-  const window = windowFor(samples.length);
-  const spectrum = new SpectrumAnalyzer(window, rate).analyze(samples);
-  const slip = slipOfLoudest(samples, spectrum);
+  const whole = new SpectrumAnalyzer(windowFor(samples.length), rate).analyze(samples);
+  const slip = slipOfLoudest(samples, whole);
   if (slip !== null) return { reason: 'gap', message: `the loudest line jumps about sample ${slip}` };
+  const isLong = samples.length >= LONG_SECONDS * rate;
+  const spectrum = isLong
+    ? new SpectrumAnalyzer(windowFor(Math.floor(samples.length / 2)), rate).average(samples)
+    : whole;
   const { power, binHz } = spectrum;
   const audio = band(spectrum, ...AUDIO_BAND);
   const removed: Lobe[] = [lobeAt(spectrum, 0)];
@@ -138,13 +143,13 @@ export function analyzeNoise(samples: Float64Array, rate: number, o: NoiseOption
     flat,
     a: weighted(aWeighting),
     ccirRms: weighted(ccirRms),
-    quasiPeak: quasiPeak(weightedSamples(samples, rate, found?.hz ?? null), rate),
+    quasiPeak: quasiPeak(weightedSamples(samples, rate, windowedMean(samples, whole.window), found?.hz ?? null), rate),
     perHz: flat / ((audio.to - audio.from + 1) * binHz),
     full: residualIn(spectrum, { from: 1, to: power.length - 1 }, removed),
-    dc: windowedMean(samples, window),
+    dc: windowedMean(samples, whole.window),
     peak,
     toneHz: found?.hz ?? null,
-    samples: window.samples.length,
+    samples: isLong ? samples.length : spectrum.window.samples.length,
     spectrum,
   };
 }
@@ -158,11 +163,12 @@ const NOTCHED_HARMONICS = 10;
  * BS.468-4 in the frequency domain over the whole record. A tone and its harmonics are taken out by notches that are zero at them and have the
  * shape of a Gauss curve, whose ringing at the ends of the record is short; the ends are left out.
  */
-function weightedSamples(samples: Float64Array, rate: number, toneHz: number | null): Float64Array {
+function weightedSamples(samples: Float64Array, rate: number, mean: number, toneHz: number | null): Float64Array {
   const size = 2 ** Math.ceil(Math.log2(samples.length + RINGING_SECONDS * rate));
   const fft = new Fft(size);
   const [re, im] = [new Float64Array(size), new Float64Array(size)];
-  re.set(samples);
+  // Where a record of a converter with an offset begins and ends would be clicks.
+  for (let n = 0; n < samples.length; n++) re[n] = samples[n]! - mean;
   fft.forward(re, im);
   for (let k = 0; k < size; k++) {
     const hz = (Math.min(k, size - k) * rate) / size;

@@ -31,6 +31,8 @@ export interface StepAnalysis {
   /** With all that the path adds in the audio band: what a level meter sees. */
   meterGainDb: number;
   thdDb: number;
+  /** The distortion does not stand out of the noise: it is at most that. */
+  thdInNoise: boolean;
   thdnDb: number;
   noiseDbfs: number;
   samples: number;
@@ -59,6 +61,7 @@ export function analyzeSteps(
       gainDb: outputDbfs - levelDbfs,
       meterGainDb: meanSquareDbfs(tone.total) - levelDbfs,
       thdDb: powerDb(tone.distortion / tone.power),
+      thdInNoise: tone.distortionInNoise,
       thdnDb: powerDb(tone.residual / tone.total),
       noiseDbfs: meanSquareDbfs(tone.noise.flat),
       samples: tone.samples,
@@ -67,7 +70,8 @@ export function analyzeSteps(
 }
 
 /**
- * The largest deviation of the gain from that of the highest step, over all steps that stand 5 dB or more out of the noise.
+ * The largest deviation of the gain from that of the highest step, over all steps that stand 5 dB or more out of the noise. A step that should stand
+ * out of it and has no tone, or has one of which nothing can be said, refuses the whole: what mutes or tears is not linear.
  * @param steps of one frequency, in any order, linear, full scale 1
  * @param rate Hz
  */
@@ -77,10 +81,13 @@ export function gainLinearityMeasurements(
   o: MeasureOptions = {},
 ): Measurement[] {
   const basis = { ...o, samples: steps.reduce((sum, { samples }) => sum + samples.length, 0) };
-  const found = byLevel(analyzeSteps(steps, rate));
+  const found = byLevel(analyzeSteps(steps, rate), steps);
   const highest = found.good.at(-1);
   const names = ['gain_linearity_error_db'] as const;
-  if (!highest) return refused(names, found.refusal ?? NO_STEPS, basis);
+  if (!highest) return refused(names, found.refused[0]?.refusal ?? NO_STEPS, basis);
+  const noiseDbfs = Math.min(...found.good.map((step) => step.noiseDbfs));
+  const missing = found.refused.find(({ levelDbfs }) => levelDbfs + highest.gainDb - noiseDbfs >= ABOVE_NOISE_DB);
+  if (missing) return refused(names, atStep(missing), basis);
   const used = found.good.filter(({ outputDbfs, noiseDbfs }) => outputDbfs - noiseDbfs >= ABOVE_NOISE_DB);
   const worst = used
     .map(({ gainDb }) => gainDb - highest.gainDb)
@@ -108,9 +115,9 @@ export function maximumLevelMeasurements(
   o: MeasureOptions = {},
 ): Measurement[] {
   const basis = { ...o, samples: steps.reduce((sum, { samples }) => sum + samples.length, 0) };
-  const { good, refusal } = byLevel(analyzeSteps(steps, rate, { clippedIsFine: true }));
+  const { good, refused: bad } = byLevel(analyzeSteps(steps, rate, { clippedIsFine: true }), steps);
   const [lowest, highest] = [good[0], good.at(-1)];
-  if (!lowest || !highest) return refused(HEADROOM_NAMES, refusal ?? NO_STEPS, basis);
+  if (!lowest || !highest) return refused(HEADROOM_NAMES, bad[0]?.refusal ?? NO_STEPS, basis);
   const distorted = crossing(good, ({ thdnDb }) => 10 ** (thdnDb / 20), 10 ** (MOST_THDN_DB / 20));
   // Compression grows with a power of the level: its logarithm is a straight line.
   const compression = (step: StepAnalysis) => Math.log(Math.max(1e-9, lowest.meterGainDb - step.meterGainDb));
@@ -118,6 +125,8 @@ export function maximumLevelMeasurements(
   // Nothing that was played is clean: the level at which it stops being so lies lower.
   if (!distorted && good.every(({ thdnDb }) => thdnDb >= MOST_THDN_DB))
     return refused(HEADROOM_NAMES, NEVER_CLEAN, basis);
+  // The end that is looked for may be at the very step of which nothing is known.
+  if (bad[0]) return refused(HEADROOM_NAMES, atStep(bad[0]), basis);
   const ends = [distorted, compressed].filter((end) => end !== null).sort((a, b) => a.levelDbfs - b.levelDbfs);
   const end = ends[0] ?? highest;
   const full = o.fullScaleDbu ?? null;
@@ -143,9 +152,22 @@ export function maximumLevelMeasurements(
 const NEVER_CLEAN: Refusal = { reason: 'too-noisy', message: 'THD+N is above -40 dB at every level that was played' };
 const NO_STEPS: Refusal = { reason: 'no-tone', message: 'no step has a tone' };
 
-function byLevel(all: (StepAnalysis | Refusal)[]): { good: StepAnalysis[]; refusal: Refusal | undefined } {
+interface RefusedStep {
+  levelDbfs: number;
+  refusal: Refusal;
+}
+
+function byLevel(
+  all: readonly (StepAnalysis | Refusal)[],
+  steps: readonly ToneStep[],
+): { good: StepAnalysis[]; refused: RefusedStep[] } {
   const good = all.filter((one): one is StepAnalysis => !isRefusal(one)).sort((a, b) => a.levelDbfs - b.levelDbfs);
-  return { good, refusal: all.find(isRefusal) };
+  const refused = all.flatMap((one, i) => (isRefusal(one) ? [{ levelDbfs: steps[i]!.levelDbfs, refusal: one }] : []));
+  return { good, refused };
+}
+
+function atStep({ levelDbfs, refusal: { reason, message } }: RefusedStep): Refusal {
+  return { reason, message: `at ${Number(levelDbfs.toFixed(2))} dBFS: ${message}` };
 }
 
 /** The lowest level at which a rising quantity gets to a threshold: on the line between the steps on either side. */

@@ -4,6 +4,7 @@ import type { MeasurementName } from './definitions.js';
 import {
   isRefusal,
   levels,
+  limited,
   type MeasureOptions,
   meanSquareDbfs,
   measured,
@@ -32,6 +33,17 @@ const NAMES = [
   'snr_ccirrms_db',
 ] as const satisfies readonly MeasurementName[];
 
+const HARMONICS = [
+  'h2_dbc',
+  'h3_dbc',
+  'h4_dbc',
+  'h5_dbc',
+  'h6_dbc',
+  'h7_dbc',
+  'h8_dbc',
+  'h9_dbc',
+] as const satisfies readonly MeasurementName[];
+
 /**
  * @param samples one channel, linear, full scale 1: at least 20 periods of the tone
  * @param rate Hz
@@ -48,11 +60,22 @@ export function toneMeasurements(
   const basis = { ...o, samples: tone.samples, conditions };
   return [
     ...measured({ frequency_hz: tone.hz, ...levels(meanSquareDbfs(tone.power), o.fullScaleDbu) }, basis),
-    ...measured({ rms_dbfs: meanSquareDbfs(tone.total), dc: tone.dc, ...harmonicValues(tone) }, basis),
+    ...measured({ rms_dbfs: meanSquareDbfs(tone.total), dc: tone.dc }, basis),
+    ...tone.harmonics.flatMap((one, i) => {
+      const name = HARMONICS[i];
+      if (!name) return [];
+      return measured({ [name]: powerDb(one / tone.power) }, limited(basis, tone.harmonicsInNoise[i]!));
+    }),
     // A tone whose harmonics are all above the band has no THD.
     ...(tone.harmonics.length === 0
       ? []
-      : measured(thdValues(tone), { ...basis, conditions: { ...conditions, harmonics: tone.harmonics.length } })),
+      : measured(
+          thdValues(tone),
+          limited(
+            { ...basis, conditions: { ...conditions, harmonics: tone.harmonics.length } },
+            tone.distortionInNoise,
+          ),
+        )),
     ...measured(noiseValues(tone), basis),
     ...findSidebands(tone).flatMap(({ hz, dbc }) =>
       measured({ sideband_dbc: dbc }, { ...basis, conditions: { ...conditions, hz } }),
@@ -70,20 +93,6 @@ export function thdValues({ power, distortion }: ToneAnalysis): Values {
     thd_r_db: powerDb(r),
     thd_r_percent: 100 * Math.sqrt(r),
   };
-}
-
-function harmonicValues({ harmonics, power }: ToneAnalysis): Values {
-  const [h2, h3, h4, h5, h6, h7, h8, h9] = harmonics.map((one) => powerDb(one / power));
-  return {
-    h2_dbc: h2,
-    h3_dbc: h3,
-    h4_dbc: h4,
-    h5_dbc: h5,
-    h6_dbc: h6,
-    h7_dbc: h7,
-    h8_dbc: h8,
-    h9_dbc: h9,
-  } as Values;
 }
 
 function noiseValues({ power, residual, total, noise }: ToneAnalysis): Values {

@@ -35,8 +35,11 @@ export interface ToneAnalysis {
    * as the uncertainty of that noise: it is at most that.
    */
   harmonics: number[];
+  /** Which of them do not stand out of the noise. */
+  harmonicsInNoise: boolean[];
   /** Sum of the harmonics, with the uncertainty of the sum. */
   distortion: number;
+  distortionInNoise: boolean;
   /** All of the band without the fundamental. */
   residual: number;
   /** All of the band. */
@@ -72,6 +75,8 @@ const LEAST_PROMINENCE = 5;
 const LEAST_SINAD_DB = -10;
 /** Standard deviation of the noise in a lobe, as a part of its mean. */
 export const LOBE_SPREAD = 0.4;
+/** What lies fewer standard deviations than this above the noise under it may be noise. */
+export const STANDS_OUT = 3;
 const SILENT_RUN = 32;
 const OTHER_TONE = 0.02;
 /** A stream that plays and records from one clock has the frequency to much less than this. */
@@ -153,16 +158,16 @@ function describe(samples: Float64Array, spectrum: PowerSpectrum, hz: number, o:
     return { reason: 'too-noisy', message: `the tone is ${sinadDb.toFixed(1)} dB above the rest` };
   const under = lobes.map((one) => noiseUnder(spectrum, one, removed) * LOBE_SPREAD);
   const above = lobes.map((one, i) => powerIn(spectrum, one) - under[i]! / LOBE_SPREAD);
+  const all = { above: above.reduce((sum, p) => sum + p, 0), under: Math.hypot(...under) };
   const weighted = (curve: (hz: number) => number): number =>
     residualIn(spectrum, audio, removed, weightsFor(curve, bins.length, binHz));
   return {
     hz,
     power,
     harmonics: above.map((p, i) => Math.max(p, under[i]!)),
-    distortion: Math.max(
-      above.reduce((sum, p) => sum + p, 0),
-      Math.hypot(...under),
-    ),
+    harmonicsInNoise: above.map((p, i) => p < STANDS_OUT * under[i]!),
+    distortion: Math.max(all.above, all.under),
+    distortionInNoise: all.above < STANDS_OUT * all.under,
     residual,
     total: residual + power,
     noise: {

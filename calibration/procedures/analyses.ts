@@ -166,6 +166,10 @@ function told(step: StepAnalysis | { reason: string }, key: 'thdDb' | 'thdnDb' |
   return isRefusal(step) ? null : rounded((step as StepAnalysis)[key]);
 }
 
+function inNoise(step: StepAnalysis | { reason: string }): boolean {
+  return !isRefusal(step) && (step as StepAnalysis).thdInNoise;
+}
+
 function curve(
   name: Trace['name'],
   channel: number | undefined,
@@ -174,6 +178,7 @@ function curve(
   y: Trace['y'],
   points: Point[],
   conditions: Trace['conditions'] = {},
+  noiseLimited: boolean[] = [],
 ): Trace {
   return {
     name,
@@ -183,6 +188,7 @@ function curve(
     y,
     xs: points.map(([at]) => rounded(at)),
     ys: points.map(([, value]) => (value === null || !Number.isFinite(value) ? null : rounded(value))),
+    ...(noiseLimited.includes(true) && { noiseLimited }),
     conditions,
   };
 }
@@ -195,7 +201,16 @@ function curvesOverHz(steps: ToneStep[], rate: number, { channel }: MeasureOptio
   const of = (key: 'thdDb' | 'thdnDb') => found.map((step, i): Point => [steps[i]!.hz, told(step, key)]);
   const conditions = { level_dbfs: steps[0]!.levelDbfs };
   return [
-    curve('thd-frequency', channel, 'thd-f.iec60268-3/1', HZ, { name: 'THD', unit: 'dB' }, of('thdDb'), conditions),
+    curve(
+      'thd-frequency',
+      channel,
+      'thd-f.iec60268-3/1',
+      HZ,
+      { name: 'THD', unit: 'dB' },
+      of('thdDb'),
+      conditions,
+      found.map(inNoise),
+    ),
     curve('thd-frequency', channel, 'thdn.aes17/1', HZ, { name: 'THD+N', unit: 'dB' }, of('thdnDb'), conditions),
   ];
 }
@@ -206,7 +221,16 @@ function curvesOverLevel(steps: ToneStep[], rate: number, { channel }: MeasureOp
     found.map((step, i): Point => [steps[i]!.levelDbfs, told(step, key)]);
   const conditions = { hz: steps[0]!.hz };
   return [
-    curve('thd-level', channel, 'thd-f.iec60268-3/1', DBFS, { name: 'THD', unit: 'dB' }, of('thdDb'), conditions),
+    curve(
+      'thd-level',
+      channel,
+      'thd-f.iec60268-3/1',
+      DBFS,
+      { name: 'THD', unit: 'dB' },
+      of('thdDb'),
+      conditions,
+      found.map(inNoise),
+    ),
     curve('thd-level', channel, 'thdn.aes17/1', DBFS, { name: 'THD+N', unit: 'dB' }, of('thdnDb'), conditions),
     curve('linearity', channel, 'gain-linearity.aes17/1', DBFS, { name: 'gain', unit: 'dB' }, of('gainDb'), conditions),
   ];
@@ -254,5 +278,6 @@ function crosstalkCurve(selective: Measurement[], driven: number | string, undri
     { name: 'crosstalk', unit: 'dB' },
     selective.map(({ conditions, value }) => [conditions['hz'] as number, value]),
     { driven, undriven },
+    selective.map(({ conditions }) => conditions['noise_limited'] === true),
   );
 }

@@ -10,7 +10,7 @@ import type { LocatedProcedure } from './located.js';
 import { everyChannel, playSections, sectionFrames } from './sections.js';
 
 const BELOW_HIGH_DB = -20;
-const OCTAVES_HZ = [20, 40, 80, 160, 315, 630, 1000, 2500, 5000, 10_000, 20_000];
+const OCTAVES_HZ = [20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_000];
 const NEIGHBOURS_HZ = 1000;
 const STEP_SECONDS = 0.3;
 

@@ -18,7 +18,9 @@ const TONE_SECONDS = 1;
 const STEP_SECONDS = 0.3;
 /** Octaves or so; the second harmonic of the last one is still heard. */
 const CURVE_HZ = [20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
-const CURVE_DB_BELOW_HIGH = [60, 50, 40, 30, 25, 20, 15, 10, 6, 3, 0];
+/** AES17-2015 6.3.7: steps of 5 dB down to 5 dB above the noise, wherever a converter has it. */
+const CURVE_DB_BELOW_HIGH = [...Array.from({ length: 22 }, (_, i) => 110 - 5 * i), 3, 0];
+const LEVEL_STEP_SECONDS = 0.15;
 
 export const measureDistortion: LocatedProcedure = async (context, delay) => {
   const { loop, analyst, fullScaleDbu } = context;
@@ -33,7 +35,7 @@ export const measureDistortion: LocatedProcedure = async (context, delay) => {
   });
   const tones = [tone(TEST_HZ, nominal, TONE_SECONDS), tone(TEST_HZ, high, TONE_SECONDS)];
   const overHz = CURVE_HZ.map((hz) => tone(hz, nominal, STEP_SECONDS));
-  const overLevel = CURVE_DB_BELOW_HIGH.map((below) => tone(TEST_HZ, high - below, STEP_SECONDS));
+  const overLevel = CURVE_DB_BELOW_HIGH.map((below) => tone(TEST_HZ, high - below, LEVEL_STEP_SECONDS));
   const atTones = await playSections(context, tones, delay, { label: 'tones of 997 Hz', at: 0.1 });
   const atHz = await playSections(context, overHz, delay, { label: 'distortion against frequency', at: 0.3 });
   const atLevel = await playSections(context, overLevel, delay, { label: 'distortion against level', at: 0.7 });

@@ -24,6 +24,8 @@ const LEAST_SPAN: Partial<Record<Trace['name'], number>> = { response: 1, phase:
 interface Point {
   x: number;
   y: number | null;
+  /** The noise hides what there is: it is no more than that. */
+  atMost: boolean;
 }
 
 /** All figures of a run, those of one kind and axis in one drawing. */
@@ -47,8 +49,8 @@ export function legend(entries: readonly (readonly [label: string, series: numbe
   )}</span>`;
 }
 
-function points({ xs, ys }: Trace): Point[] {
-  return xs.map((x, n) => ({ x, y: ys[n]! }));
+function points({ xs, ys, noiseLimited }: Trace): Point[] {
+  return xs.map((x, n) => ({ x, y: ys[n]!, atMost: noiseLimited?.[n] === true }));
 }
 
 function spectrum(trace: Trace, run: CalibrationRun): Html {
@@ -149,7 +151,15 @@ function lines(traces: readonly Trace[], run: CalibrationRun): Html {
         } as Plot.LineOptions),
       ),
       ...(xs.length / traces.length <= 40
-        ? traces.map((trace, n) => Plot.dot(points(trace), { x: 'x', y: 'y', r: 2, fill: colour(series[n]!) }))
+        ? traces.map((trace, n) =>
+            Plot.dot(points(trace), {
+              x: 'x',
+              y: 'y',
+              r: 2,
+              stroke: colour(series[n]!),
+              fill: ({ atMost }: Point) => (atMost ? 'var(--page)' : colour(series[n]!)),
+            }),
+          )
         : []),
       Plot.frame({ strokeOpacity: 0.3 }),
     ],
@@ -157,7 +167,8 @@ function lines(traces: readonly Trace[], run: CalibrationRun): Html {
   const common = name === 'crosstalk' ? '' : conditionsOf(traces[0]!.conditions);
   const of = name === 'thd-frequency' || name === 'thd-level' ? y.name : '';
   const entries = traces.map((trace, n) => [name === 'crosstalk' ? pair(trace) : labels[n]!, series[n]!] as const);
-  return captioned(title, [of, common].filter((part) => part !== '').join('; '), drawing, legend(entries));
+  const hollow = traces.some(({ noiseLimited }) => noiseLimited) ? 'hollow: at most that, the noise hides it' : '';
+  return captioned(title, [of, common, hollow].filter((part) => part !== '').join('; '), drawing, legend(entries));
 }
 
 /** The limits of the response lie around the gain at 1 kHz. */

@@ -65,6 +65,10 @@ export const Trace = z.strictObject({
   y: Axis,
   xs: z.array(z.number()),
   ys: z.array(z.number().nullable()).meta({ description: 'null where there is no number' }),
+  noiseLimited: z
+    .array(z.boolean())
+    .optional()
+    .meta({ description: 'points that do not stand out of the noise: there is at most that' }),
   conditions: Conditions.readonly(),
 });
 export type Trace = z.infer<typeof Trace>;

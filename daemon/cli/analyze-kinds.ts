@@ -73,7 +73,11 @@ export function analyzeKind(
   const about = (i: number): AnalyzeOptions => ({ ...o, channel: i + 1 });
   switch (kind) {
     case 'loudness':
-      return [loudness(wav, o)];
+      return [
+        channel === undefined
+          ? loudness(wav, o)
+          : loudness({ ...wav, channels: [channels[channel - 1]!] }, about(channel - 1)),
+      ];
     case 'crosstalk':
       return crosstalk(wav, channel, o);
     case 'response':

@@ -28,7 +28,7 @@ export interface RunOptions {
 
 export const EPOCH = Date.UTC(2026, 0, 5, 9) / 1000;
 const DAY = 86_400;
-export const DRIVEN = [20, 40, 80, 160, 315, 630, 1000, 2500, 5000, 10_000, 20_000] as const;
+export const DRIVEN = [20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_000] as const;
 
 export function runId(n: number): string {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;

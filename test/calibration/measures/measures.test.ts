@@ -129,6 +129,21 @@ test('a tone is taken out of the noise, and silence is silence', () => {
   assert.equal(silence.flat, 0);
 });
 
+test('the offset of a converter is no noise to any meter', () => {
+  const random = gaussian(4);
+  const samples = Float64Array.from({ length: 2 * RATE }, () => 1e-5 * random());
+  const plain = valid(analyzeNoise(samples, RATE));
+  const offset = valid(
+    analyzeNoise(
+      samples.map((x) => x + 0.003),
+      RATE,
+    ),
+  );
+  near(20 * Math.log10(offset.quasiPeak / plain.quasiPeak), 0, 0.02, 'quasi-peak');
+  near(dBPower(offset.flat / plain.flat), 0, 0.02, 'flat');
+  near(dBPower(offset.ccirRms / plain.ccirRms), 0, 0.02, 'CCIR-RMS');
+});
+
 test('a steady tone of 1 kHz reads its RMS on the quasi-peak meter when it is no tone but noise to it', () => {
   const random = gaussian(8);
   const [quiet, loud] = [1e-4, 1e-3].map(
@@ -209,4 +224,7 @@ test('a leak of -80 dB is found under noise that is louder in the whole band', (
   near(dBPower(found.selective), -80, 0.4, 'selective');
   const noise = 2e-4 ** 2 * (19_980 / 24_000) + 0.7e-4 ** 2 / 2;
   near(dBPower(found.broadband), dBPower(noise / (0.7 ** 2 / 2)), 0.1, 'broadband');
+  assert.equal(found.inNoise, false);
+  const hidden = made(6, () => 2e-4 * random());
+  assert.equal(valid(analyzeCrosstalk(driven, hidden, RATE)).inNoise, true);
 });

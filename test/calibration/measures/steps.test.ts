@@ -94,6 +94,22 @@ test('gain linearity: a path that loses half a decibel on the way down, and nois
   );
 });
 
+test('a path that mutes what is soft is not linear, and what lies in the noise does not matter', () => {
+  const random = gaussian(6);
+  const noisy = (samples: Float64Array) => samples.map((x) => x + 1e-5 * random());
+  const gated = steps(every(-120, -5, 5), (x) => x).map((step) => ({
+    ...step,
+    samples: step.levelDbfs < -70 ? noisy(new Float64Array(step.samples.length)) : noisy(step.samples),
+  }));
+  const [muted] = gainLinearityMeasurements(gated, RATE);
+  assert.equal(muted!.refusal?.reason, 'no-tone');
+  assert.match(muted!.refusal!.message, /^at -\d+ dBFS: /);
+  const torn = steps([-20, -10, -5], (x) => x);
+  torn[1]!.samples.copyWithin(8000, 8001);
+  for (const [first] of [gainLinearityMeasurements(torn, RATE), maximumLevelMeasurements(torn, RATE)])
+    assert.match(`${first!.refusal?.reason}: ${first!.refusal?.message}`, /^(gap|unlocked): at -10 dBFS/);
+});
+
 test('nothing but silence has no level to be the maximum', () => {
   const silent = steps([-20, -10], () => 0);
   assert.deepEqual(

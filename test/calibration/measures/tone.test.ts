@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isRefusal } from '../../../calibration/measures/measurement.js';
 import { analyzeTone, type ToneAnalysis } from '../../../calibration/measures/tone.js';
+import { toneMeasurements } from '../../../calibration/measures/tone-measurements.js';
+import { gaussian, sine } from '../../peers/known-signals.js';
 
 const RATE = 48_000;
 const dB = (ratio: number) => 20 * Math.log10(ratio);
@@ -134,4 +136,23 @@ test('a record that begins on a zero crossing is used whole', () => {
   const found = analyzeTone(samples, 44_100);
   assert.ok(!isRefusal(found), isRefusal(found) ? found.message : '');
   assert.equal(found.samples, samples.length);
+});
+
+test('what the noise hides is said to be at most so much, and what stands out of it is said without that', () => {
+  const random = gaussian(8);
+  const samples = made(2 ** 16, (t) => sine(997, t) / 10 + 1e-5 * sine(1994, t) + 1e-6 * random());
+  const found = toneMeasurements(samples, RATE);
+  const isLimited = (name: string) => found.find((m) => m.name === name)!.conditions['noise_limited'];
+  assert.deepEqual(['h2_dbc', 'h3_dbc', 'h4_dbc', 'thd_f_db', 'thdn_dbc'].map(isLimited), [
+    undefined,
+    true,
+    true,
+    undefined,
+    undefined,
+  ]);
+  const clean = toneMeasurements(
+    made(2 ** 16, (t) => sine(997, t) / 10 + 1e-5 * random()),
+    RATE,
+  );
+  assert.equal(clean.find(({ name }) => name === 'thd_f_db')!.conditions['noise_limited'], true);
 });

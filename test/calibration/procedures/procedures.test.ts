@@ -136,7 +136,7 @@ describe('the suite on a path that is known', async () => {
   });
 
   test('crosstalk of each pair', () => {
-    for (const hz of [40, 1000, 10_000])
+    for (const hz of [40, 1280, 10_240])
       for (const [driven, undriven] of [
         [1, 2],
         [2, 1],
@@ -182,7 +182,7 @@ describe('the suite on a path that is known', async () => {
 
   test('it is heard for a minute at most, and never above the ceiling', () => {
     const seconds = loop.plays.reduce((sum, play) => sum + play.seconds, 0);
-    assert.ok(seconds <= 50, `${seconds} s of signals: with the starts of ${loop.plays.length} takes over a minute`);
+    assert.ok(seconds <= 52, `${seconds} s of signals: with the starts of ${loop.plays.length} takes over a minute`);
     const most = Math.max(
       ...loop.plays.flatMap(({ sends }) =>
         sends.map((send) => send?.reduce((m, x) => Math.max(m, Math.abs(x)), 0) ?? 0),
@@ -361,7 +361,7 @@ test('an insert that is never clean has no maximum level', async () => {
 
 test('crosstalk that comes before the late insert itself is heard whole', async () => {
   const found = await run('crosstalk', { delayFrames: 12_000, earlyLeakDb: -60 });
-  for (const hz of [40, 1000, 20_000])
+  for (const hz of [40, 1280, 20_000])
     near(one(found, 'crosstalk_selective_db', null, { driven: 1, undriven: 2, hz }), -60, 0.05);
 });
 
