@@ -112,13 +112,10 @@ export const RunsQuery = z.strictObject({
   kind: CalibrationKind.optional(),
   since: z.coerce.number().int().min(0).optional().meta({ description: 'NumericDate' }),
   limit: z.coerce.number().int().min(1).max(10_000).default(200),
-  newest: z
-    .stringbool()
-    .default(false)
-    .meta({
-      description:
-        'the newest of each kind only, and the newest that came to its end; needs an insert, and no other of these',
-    }),
+  newest: z.stringbool().default(false).meta({
+    description:
+      'the newest of each kind only, and the newest that came to its end; needs an insert, and no other of these',
+  }),
 });
 export const RunsAnswer = z.strictObject({ rig: RigId, runs: z.array(RunSummary) });
 export type RunsAnswer = z.infer<typeof RunsAnswer>;
