@@ -1,5 +1,5 @@
 /** Every analysis that a procedure may ask for, by name, from plain data that can go to another thread. */
-import type { Measurement, Trace } from '../../core/contract/calibration.js';
+import type { Measurement, Refusal, Trace } from '../../core/contract/calibration.js';
 import { crosstalkMeasurements } from '../measures/crosstalk.js';
 import { dynamicRangeMeasurements } from '../measures/dynamic-range.js';
 import { interChannelResponseMeasurements } from '../measures/inter-channel.js';
@@ -29,12 +29,26 @@ interface Channel {
 }
 type Tone = Channel & ToneStep;
 
+/** The maximum level of a channel (AES17-2015 6.2.1, 6.2.6). */
+export interface Maximum {
+  inputDbfs: number;
+  outputDbfs: number;
+  /** It was not reached: the insert is not given more. */
+  limited: boolean;
+}
+
 export interface AnalysisInputs {
   latency: Channel & { runs: LatencyRun[]; witness?: LatencyRun; mostDelaySeconds: number };
   tone: Tone;
   steps: Channel & { overHz: ToneStep[]; overLevel: ToneStep[] };
   noise: Channel & { samples: Float64Array };
-  snr: Channel & { loud: ToneStep; quiet: ToneStep };
+  snr: Channel & {
+    loud: ToneStep;
+    /** A tone at `quietDb` re the maximum. */
+    quiet: ToneStep;
+    quietDb: number;
+    maximum: Maximum | Refusal;
+  };
   response: Channel & { stimulus: Float64Array; captured: Float64Array; levelDbfs: number };
   interChannel: Channel & { stimulus: Float64Array; first: Float64Array; other: Float64Array };
   crosstalk: {
@@ -77,24 +91,26 @@ export const ANALYSES: { [K in AnalysisKind]: (input: AnalysisInputs[K]) => Find
     };
   },
 
-  snr: ({ loud, quiet, rate, ...o }) => {
+  snr: ({ loud, quiet, quietDb, maximum, rate, ...o }) => {
     const at = ({ hz, levelDbfs }: ToneStep) => ({ hz, level_dbfs: levelDbfs });
     const tone = toneMeasurements(loud.samples, rate, { ...o, expectHz: loud.hz, conditions: at(loud) });
-    const output = tone.find(({ name }) => name === 'level_dbfs')!;
-    const range = { ...o, expectHz: quiet.hz, conditions: at(quiet) };
-    const ranges = dynamicRangeMeasurements(quiet.samples, rate, { ...range, maxOutputDbfs: output.value ?? 0 }).map(
-      (one) => ({
-        ...one,
-        // The standard's maximum may lie above what this insert is given.
-        ...(one.name.startsWith('dynamic_range') && { reference: `output at ${loud.levelDbfs} dBFS` }),
-      }),
-    );
+    const conditions = { hz: quiet.hz, level_re_max_db: quietDb };
+    const outputDbfs = isRefusal(maximum) ? 0 : maximum.outputDbfs;
+    const ranges = dynamicRangeMeasurements(quiet.samples, rate, {
+      ...o,
+      expectHz: quiet.hz,
+      conditions,
+      maxOutputDbfs: outputDbfs,
+    });
     return only([
       ...tone.filter(({ name }) => name.startsWith('snr_')),
-      // Without the level that it refers to there is no range.
-      ...(output.refusal
-        ? ranges.map((one) => ({ ...one, value: null, valid: false, refusal: output.refusal! }))
-        : ranges),
+      ...ranges.map((one): Measurement => {
+        // Without the level that it refers to there is no range.
+        if (isRefusal(maximum)) return { ...one, value: null, valid: false, refusal: maximum };
+        // The standard's maximum may lie above what this insert is given.
+        const isBound = maximum.limited && one.name.startsWith('dynamic_range');
+        return isBound ? { ...one, reference: `output at ${loud.levelDbfs} dBFS, the highest that is played` } : one;
+      }),
     ]);
   },
 

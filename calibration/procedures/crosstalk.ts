@@ -1,6 +1,6 @@
 /**
  * Crosstalk (AES17-2015 6.5.2): one channel is driven 20 dB below the highest level, the others are silent, in octaves over the audio band; every
- * pair of the insert's channels. What other inserts hear is measured at 1 kHz: the rig keeps strangers' takes apart by it.
+ * pair of the insert's channels. What other inserts hear is measured at one of them: the rig keeps strangers' takes apart by it.
  */
 import { sine } from '../signals/signals.js';
 import type { AnalysisInputs } from './analyses.js';
@@ -11,7 +11,7 @@ import { everyChannel, playSections, sectionFrames } from './sections.js';
 
 const BELOW_HIGH_DB = -20;
 const OCTAVES_HZ = [20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_000];
-const NEIGHBOURS_HZ = 1000;
+const NEIGHBOURS_HZ = 1280;
 const STEP_SECONDS = 0.3;
 
 export const measureCrosstalk: LocatedProcedure = async (context, delay) => {

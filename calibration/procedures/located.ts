@@ -5,8 +5,11 @@ import { binaryNoise, fade } from '../signals/signals.js';
 import { spread } from './findings.js';
 import type { Findings, Procedure, ProcedureContext } from './procedure.js';
 
-/** A procedure that is told how late the insert is, in frames: the mean of its channels. */
-export type LocatedProcedure = (context: ProcedureContext, delayFrames: number) => Promise<Findings>;
+/**
+ * A procedure that is told how late the insert is, in frames: the mean of its channels.
+ * @param before what was found in the same run, if anything
+ */
+export type LocatedProcedure = (context: ProcedureContext, delayFrames: number, before?: Findings) => Promise<Findings>;
 
 const LEVEL_DBFS = -20;
 /** Looked for beyond what the configuration says of the insert; the burst is as long as the search. */

@@ -14,12 +14,13 @@ import { measureSnr } from './snr.js';
 /** With about how long each of them takes, in seconds: for the progress alone. */
 const PARTS: readonly (readonly [string, LocatedProcedure, number])[] = [
   ['THD', measureDistortion, 13],
-  ['SNR', measureSnr, 3.5],
   ['noise', measureNoise, 3.5],
   ['response', measureResponse, 9.5],
   ['crosstalk', measureCrosstalk, 13],
   ['IMD', measureIntermodulation, 3],
   ['headroom', measureHeadroom, 5],
+  // The dynamic range refers to the maximum level.
+  ['SNR', measureSnr, 3.5],
 ];
 const LATENCY_SECONDS = 5;
 
@@ -35,7 +36,7 @@ export const suite: Procedure = async (context) => {
   if (delay === null) return findings[0]!;
   done = LATENCY_SECONDS;
   for (const [name, measure, seconds] of PARTS) {
-    findings.push(await measure(part(name, seconds), delay));
+    findings.push(await measure(part(name, seconds), delay, spread(findings)));
     done += seconds;
   }
   return spread(findings);

@@ -106,7 +106,7 @@ describe('the suite on a sound card', { timeout: 600_000 }, () => {
       near(one('fr_deviation_db', {}, channel), 0, 0.03, 'response');
     }
     near(
-      one('crosstalk_selective_db', { hz: 1000, driven: 1, undriven: 2 }, null),
+      one('crosstalk_selective_db', { hz: 1280, driven: 1, undriven: 2 }, null),
       ANALOG.crosstalkDb,
       0.3,
       'crosstalk',

@@ -219,6 +219,17 @@ test('a hard clip: the level at which THD+N is -40 dB', async () => {
   near(one(found, 'max_level_thdn_dbfs'), db(0.5) + 0.25, 0.1);
 });
 
+test('the dynamic range of what clips refers to where it clips, not to what it was overdriven with', async () => {
+  const found = await run('snr', { clip: 0.1, noiseDbfs: -90 });
+  // 0.25 dB above the clip level; a sine that is clipped by so little has lost nothing of its level.
+  near(one(found, 'dynamic_range_ccirrms_db'), db(0.1) + 0.25 - (-90 + 0.875) + 0.08, 0.2);
+  const ranges = found.measurements.filter(({ name }) => name.startsWith('dynamic_range'));
+  assert.deepEqual([...new Set(ranges.map(({ reference }) => reference))], ['maximum output level']);
+  const clean = await run('snr', { noiseDbfs: -90 });
+  const [range] = clean.measurements.filter(({ name }) => name === 'dynamic_range_ccirrms_db');
+  assert.equal(range!.reference, 'output at -1 dBFS, the highest that is played');
+});
+
 test('level: one reading of a voltmeter a channel gives full scale in both directions', async () => {
   const asked: { channel: number; peak: number; silent: boolean }[] = [];
   const found = await run(
