@@ -289,7 +289,8 @@ describe('a rig with a sound card', { timeout: 900_000 }, () => {
     const client = new LocalClient({ socketPath: join(dirname(rig), `${name}-run/control.sock`) });
     suite.after(() => client.close());
     const status = () => client.get('/status', StatusAnswer).catch(() => null);
-    await until(async () => child.over || (await status()) !== null, 60_000, `the other daemon: ${child.output}`);
+    const isUp = async () => ((await status())?.state.mode ?? 'starting') !== 'starting';
+    await until(async () => child.over || (await isUp()), 60_000, `the other daemon: ${child.output}`);
     return { child, status, ask: () => client.get('/interface', InterfaceAnswer) };
   }
 
