@@ -83,6 +83,8 @@ const OTHER_TONE = 0.02;
 const LOCKED = 20e-6;
 /** And nobody can say so of less than this part of a bin. */
 const LOCKED_BINS = 0.02;
+/** Nor of less than this over the root of the prominence: four and a half standard deviations of what noise moves a tone by. */
+const LOCKED_IN_NOISE_BINS = 3;
 
 /**
  * @param rate Hz
@@ -126,7 +128,10 @@ function findTone(samples: Float64Array, spectrum: PowerSpectrum, o: ToneOptions
     const off = hz / o.expectHz - 1;
     if (Math.abs(off) > OTHER_TONE)
       return { reason: 'no-tone', message: `the loudest tone is at ${hz.toFixed(1)} Hz, not at ${o.expectHz}` };
-    if (Math.abs(off) > LOCKED && Math.abs(off) * periods > LOCKED_BINS)
+    if (
+      Math.abs(off) > LOCKED &&
+      Math.abs(off) * periods > Math.max(LOCKED_BINS, LOCKED_IN_NOISE_BINS / Math.sqrt(prominence))
+    )
       return { reason: 'unlocked', message: `the tone is ${(off * 1e6).toFixed(0)} ppm off: the clocks are two` };
   }
   const jump = jumpAt(samples, rate, hz) ?? slipAt(samples, rate, hz);

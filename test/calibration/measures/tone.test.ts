@@ -156,3 +156,24 @@ test('what the noise hides is said to be at most so much, and what stands out of
   );
   assert.equal(clean.find(({ name }) => name === 'thd_f_db')!.conditions['noise_limited'], true);
 });
+
+test('a tone in noise is not said to come from another clock, and a clean one that does is', () => {
+  const random = gaussian(21);
+  const reasons = new Set<string>();
+  for (let n = 0; n < 100; n++) {
+    // 6 dB above the noise of the band, as the last step of a gain linearity is.
+    const found = analyzeTone(
+      made(2 ** 13, (t) => 2e-5 * sine(997, t) + 1e-5 * Math.SQRT1_2 * random()),
+      RATE,
+      { expectHz: 997 },
+    );
+    reasons.add(isRefusal(found) ? found.reason : 'accepted');
+  }
+  assert.deepEqual([...reasons], ['accepted']);
+  const off = analyzeTone(
+    made(2 ** 16, (t) => sine(997 * (1 + 1e-4), t) / 2 + 1e-5 * random()),
+    RATE,
+    { expectHz: 997 },
+  );
+  assert.equal(isRefusal(off) && off.reason, 'unlocked');
+});
