@@ -9,7 +9,7 @@ import {
 } from '../../../calibration/measures/intermodulation.js';
 import { analyzeMains } from '../../../calibration/measures/mains.js';
 import { isRefusal, type Refusal } from '../../../calibration/measures/measurement.js';
-import { analyzeNoise } from '../../../calibration/measures/noise.js';
+import { analyzeNoise, noiseMeasurements } from '../../../calibration/measures/noise.js';
 import { analyzeResponse } from '../../../calibration/measures/response.js';
 
 const RATE = 48_000;
@@ -127,6 +127,24 @@ test('a tone is taken out of the noise, and silence is silence', () => {
   near(dBPower(2 * found.flat), dBPower(2e-8) - 0.796, 0.1, 'noise beside it');
   const silence = valid(analyzeNoise(new Float64Array(RATE), RATE, { silenceIsFine: true }));
   assert.equal(silence.flat, 0);
+});
+
+test('the noise of a resistor, sqrt(4kTRB): 150 ohm at 20 degrees Celsius over 20 kHz are 0.220 uV or -130.9 dBu, 10 kohm -112.7 dBu', () => {
+  const random = gaussian(17);
+  const fullScaleDbu = -90;
+  const fullScaleVolts = Math.sqrt(0.6) * 10 ** (fullScaleDbu / 20);
+  for (const [ohm, dbu] of [
+    [150, -130.9],
+    [10_000, -112.7],
+  ] as const) {
+    const voltsPerRootHz = Math.sqrt(4 * 1.380649e-23 * 293.15 * ohm);
+    const sigma = (voltsPerRootHz * Math.sqrt(RATE / 2)) / (Math.SQRT2 * fullScaleVolts);
+    const samples = Float64Array.from({ length: 5 * RATE }, () => sigma * random());
+    const found = noiseMeasurements(samples, RATE, { fullScaleDbu });
+    const value = (name: string) => found.find((one) => one.name === name)!.value!;
+    near(value('noise_20_20k_dbu'), dbu, 0.1, `${ohm} ohm`);
+    near(value('noise_density_nv_rthz') / (voltsPerRootHz * 1e9), 1, 0.01, `density of ${ohm} ohm`);
+  }
 });
 
 test('the offset of a converter is no noise to any meter', () => {
