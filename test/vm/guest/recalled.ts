@@ -46,12 +46,10 @@ export async function expectRecalled(desk: Desk): Promise<string> {
   await active(RIG, pid);
   await mode('ready', 180);
   const source = await storeNoise(desk, 'mono', SECONDS, 1);
-  const bounce = async () => {
-    const { job, settled } = await offer(desk, source, CHAIN);
-    return await expectWhole(desk, source, job, settled);
-  };
-  // An emulated host may be too late five times in a row.
-  const { attempt: number, processors } = await bounce().catch(() => bounce());
+  let { job, settled } = await offer(desk, source, CHAIN);
+  // An emulated host may lose samples five times in a row; whatever else a job ends with is the rig's.
+  if ((await settled).payload.problem?.code === 'take.spoiled') ({ job, settled } = await offer(desk, source, CHAIN));
+  const { attempt: number, processors } = await expectWhole(desk, source, job, settled);
   const wrong = processors.flatMap(({ settings }) => settings.filter(({ state }) => state !== 'verified'));
   expect(wrong.length === 0, `not verified: ${JSON.stringify(wrong)}`);
   const said = new Map(processors.flatMap(({ settings }) => settings.map(({ name, readBack }) => [name, readBack])));
